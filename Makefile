@@ -1,0 +1,74 @@
+# The study's commands. Everything runs in .venv, which `make env` makes from requirements.lock.
+#
+#   make repro            the whole study, or what is left of it
+#   make test             the tests
+#   make smoke            the whole study, tiny, in a temporary folder
+#   make arm ARM=name     one arm of params.yaml, its evaluation and the report
+#   make lab              JupyterLab on the notebooks
+#   make plan SCALE=name  what a scale would cost, without running it
+#   make bench WHAT=study seconds, memory and pairs/s, stage by stage
+#   make check            ruff and mypy
+#   make env              only the virtual environment
+#   make clean            remove what the study made; .venv stays
+
+PYTHON ?=
+WHAT ?= study
+SCALE ?=
+ARM ?=
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+python := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test smoke arm lab plan bench check env clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+repro: env
+	@$(python) -m mc2lib repro
+
+test: env
+	@$(python) -m pytest -q
+
+smoke: env
+	@$(python) -m mc2lib smoke
+
+arm: env
+	@test -n "$(ARM)" || { echo "error: name the arm: make arm ARM=small-worldwide (see arms in params.yaml)" >&2; exit 2; }
+	@$(python) -m mc2lib arm "$(ARM)"
+
+lab: env
+	@$(python) -m mc2lib lab
+
+plan: env
+	@$(python) -m mc2lib plan $(if $(SCALE),--scale "$(SCALE)")
+
+bench: env
+	@test -f "benchmarks/$(WHAT).py" || { echo "error: no benchmark '$(WHAT)'; there is: $$(ls benchmarks | sed -n 's/\.py$$//p' | tr '\n' ' ')" >&2; exit 2; }
+	@$(python) -m "benchmarks.$(WHAT)" $(if $(SCALE),--scale "$(SCALE)")
+
+check: env
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check .
+	@$(python) -m mypy mc2lib
+
+# The lock that was installed is kept in the environment: another lock installs again, the same one does nothing.
+env:
+	@if ! cmp -s requirements.lock .venv/installed.lock; then \
+	  fits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'; \
+	  if ! $(python) -c "$$fits" 2>/dev/null; then \
+	    found=; for name in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	      if "$$name" -c "$$fits" 2>/dev/null; then found=$$name; break; fi; done; \
+	    if [ -z "$$found" ]; then echo "error: Python 3.11, 3.12 or 3.13 is needed; install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 2; fi; \
+	    echo "making .venv with $$found"; "$$found" -m venv --clear .venv || exit 1; \
+	  fi; \
+	  echo "installing requirements.lock into .venv (some minutes, once)"; \
+	  $(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r requirements.lock || \
+	    { echo "error: the installation failed; check the network and pip's index setting, then run make again" >&2; exit 1; }; \
+	  $(python) -c 'import sysconfig, pathlib; pathlib.Path(sysconfig.get_path("purelib"), "mc2lib.pth").write_text(f"{pathlib.Path.cwd()}\n")' || exit 1; \
+	  cp requirements.lock .venv/installed.lock; \
+	fi
+
+clean:
+	rm -rf data runs results reports .dvc/cache .dvc/tmp

@@ -1,0 +1,143 @@
+"""Counts, thresholds, keep probabilities and the draw: steps 3 to 5 of Algorithm 1.
+
+Every draw is a hash of (seed, epoch, pair_id): it depends on no other pair, so neither the order of
+rows and shards nor the number of workers moves it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from mc2lib.hashing import key, mix, uniform
+
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+U64 = npt.NDArray[np.uint64]
+
+
+def count_entries(entries: npt.NDArray[np.integer], size: int) -> Counts:
+    """In how many pairs each entry stands.
+
+    Args:
+        entries: entry ids, distinct within a pair, all pairs in a row.
+        size: number of entries.
+
+    Returns:
+        int64 [size].
+    """
+    return np.bincount(entries, minlength=size).astype(np.int64)
+
+
+def tail_share(counts: Counts, t: int) -> float:
+    """The share of all matches that fall to tail entries, those with fewer than `t`.
+
+    Args:
+        counts: int64 [entries].
+        t: matches.
+
+    Returns:
+        p in 0..1; 0 if nothing matched.
+
+    Source: MetaCLIP 2, §3.2, Algorithm 1.
+    """
+    total = counts.sum()
+    return float(counts[counts < t].sum() / total) if total else 0.0
+
+
+def threshold_for_share(counts: Counts, p: float) -> int:
+    """The count at which the cumulative share of the sorted counts is nearest to `p`.
+
+    Args:
+        counts: int64 [entries]; entries that match nothing take no part.
+        p: the tail's share of English.
+
+    Returns:
+        t in matches, the lower one of two equally near; 0 if nothing matched.
+
+    Source: MetaCLIP 2, §3.2, Algorithm 1.
+    """
+    ordered = np.sort(counts[counts > 0])
+    if not len(ordered):
+        return 0
+    share = np.cumsum(ordered) / ordered.sum()
+    return int(ordered[np.abs(share - p).argmin()])
+
+
+def keep_probability(counts: Counts, t: int) -> Floats:
+    """An entry's keep probability: 1 in the tail, t / count in the head.
+
+    Args:
+        counts: int64 [entries].
+        t: matches.
+
+    Returns:
+        float64 [entries]; 1 where the count is 0.
+    """
+    return np.minimum(1.0, t / np.maximum(counts, 1)) if t else np.where(counts > 0, 0.0, 1.0)
+
+
+@njit(cache=True)
+def pair_keep_probability(
+    offsets: npt.NDArray[np.int64], entries: npt.NDArray[np.int64], keep: Floats
+) -> Floats:  # pragma: no cover (compiled)
+    """A pair's keep probability, 1 - prod(1 - keep[entry]) over its entries.
+
+    The same in law as drawing each entry by itself and keeping the pair if any is kept.
+
+    Args:
+        offsets: int64 [pairs + 1], where each pair's entries lie.
+        entries: int64, all pairs in a row.
+        keep: float64 [entries].
+
+    Returns:
+        float64 [pairs]; 0 for a pair without entries.
+
+    Source: MetaCLIP 2, §3.2, Algorithm 1.
+    """
+    result = np.zeros(len(offsets) - 1)
+    for pair in range(len(result)):
+        lost = 1.0
+        for i in range(offsets[pair], offsets[pair + 1]):
+            lost *= 1.0 - keep[entries[i]]
+        result[pair] = 1.0 - lost
+    return result
+
+
+def draw_texts(image_ids: U64, pair_ids: U64, seed: int, epoch: int = 0) -> Mask:
+    """Draw one pair of each image, uniformly.
+
+    Args:
+        image_ids: uint64 [pairs], of pairs that may be drawn.
+        pair_ids: uint64 [pairs].
+        seed: of the study.
+        epoch: 0 offline.
+
+    Returns:
+        bool [pairs], True once per distinct image.
+    """
+    draws = mix(pair_ids, key("text of image", seed, epoch))
+    order = np.lexsort((pair_ids, draws, image_ids))
+    ordered = image_ids[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    drawn = np.zeros(len(order), dtype=bool)
+    drawn[order[first]] = True
+    return drawn
+
+
+def sample_pairs(pair_ids: U64, probability: Floats, seed: int, epoch: int = 0) -> Mask:
+    """Keep each pair with its probability.
+
+    Args:
+        pair_ids: uint64 [pairs].
+        probability: float64 [pairs].
+        seed: of the study.
+        epoch: 0 offline.
+
+    Returns:
+        bool [pairs].
+    """
+    return uniform(pair_ids, key("keep pair", seed, epoch)) < probability

@@ -1,0 +1,220 @@
+"""Algorithm 1 from matches to the curated pool, for every way to curate that the study compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mc2lib.curation.balance import (
+    Counts,
+    Floats,
+    Mask,
+    count_entries,
+    draw_texts,
+    keep_probability,
+    pair_keep_probability,
+    sample_pairs,
+    tail_share,
+    threshold_for_share,
+)
+from mc2lib.errors import InputError
+from mc2lib.params import Curation
+from mc2lib.schemas import CURATED
+
+#: Which index a way to curate reads. `raw` reads none.
+INDEX_OF: dict[Curation, str | None] = {
+    "raw": None,
+    "english": "english",
+    "english_metadata": "english",
+    "merged": "merged",
+    "isolated_t_en": "isolated",
+    "isolated": "isolated",
+}
+
+#: Ways that keep each language's entries, counts and thresholds apart.
+ISOLATED = ("isolated_t_en", "isolated")
+
+#: The one group of the ways that keep nothing apart.
+ALL = "all"
+
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Counts and thresholds of the groups that are balanced by themselves.
+
+    Args:
+        groups: languages for the isolated ways, else one group.
+        counts: per group int64 [entries].
+        t: per group the threshold in matches.
+        p: per group the tail's share of matches under `t`.
+    """
+
+    groups: tuple[str, ...]
+    counts: tuple[Counts, ...]
+    t: tuple[int, ...]
+    p: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Curated:
+    """A curated pool (CURATED, by pair_id) and, a row a language, what became of the pool's pairs.
+
+    Columns of `report`: language; pairs; then the pairs left after each step: `eligible` (of a
+    language that is curated at all), `matched`, `drawn` (one text an image), `kept`; t and p.
+    """
+
+    table: pa.Table
+    report: pd.DataFrame
+
+
+def curate(
+    pool: pa.Table, matches: pa.Table | None, curation: Curation, t_en: int, seed: int, epoch: int = 0
+) -> Curated:
+    """Curate a pool one way.
+
+    Args:
+        pool: POOL, its `language` filled.
+        matches: MATCHES of `INDEX_OF[curation]`, row for row of `pool`; None for raw.
+        curation: raw keeps one text an image; english takes English pairs against English metadata;
+            english_metadata all pairs against English metadata; merged all pairs against all lists
+            as one; isolated_t_en and isolated each language against its own list, with English's
+            threshold or with the one that gives English's tail share.
+        t_en: matches per entry above which an English entry is head.
+        seed: of the study.
+        epoch: 0 offline; another gives a new draw.
+
+    Raises:
+        InputError: the matches are not of this pool.
+
+    Source: MetaCLIP 2, §3.2, Algorithm 1.
+    """
+    languages, names = _encode(pool["language"])
+    if curation == "raw":
+        eligible = matched = np.ones(pool.num_rows, dtype=bool)
+        probability = np.ones(pool.num_rows)
+        thresholds = dict.fromkeys(names, (0, 0.0))
+    else:
+        if matches is None:
+            raise InputError("matches", f"none given for curation '{curation}'", f"Match the {INDEX_OF[curation]} index.")
+        if not pool["pair_id"].equals(matches["pair_id"]):
+            raise InputError("matches", "are not of this pool's pairs", "Run `dvc repro match`.")
+        eligible = _eligible(matches, curation)
+        balance = find_thresholds(matches, curation, t_en)
+        offsets, entries = _flatten(matches)
+        matched = eligible & (np.diff(offsets) > 0)
+        probability = _probabilities(offsets, entries, _groups(matches, curation), balance)
+        found = dict(zip(balance.groups, zip(balance.t, balance.p, strict=True), strict=True))
+        thresholds = {name: found[name if name in found else ALL] for name in names}
+    drawn = _draw(pool, matched, seed, epoch)
+    pair_ids = pool["pair_id"].to_numpy()
+    kept = drawn & sample_pairs(pair_ids, probability, seed, epoch)
+    report = _report(names, languages, {"eligible": eligible, "matched": matched, "drawn": drawn, "kept": kept})
+    report["t"], report["p"] = zip(*(thresholds[name] for name in names), strict=True) if names else ((), ())
+    report = report[report["eligible"] > 0].sort_values("language").reset_index(drop=True)
+    return Curated(_collect(pool, kept, probability), report)
+
+
+def find_thresholds(matches: pa.Table, curation: Curation, t_en: int) -> Balance:
+    """Count the matches and set the thresholds of one way to curate.
+
+    Args:
+        matches: MATCHES.
+        curation: any but raw.
+        t_en: matches.
+
+    Returns:
+        the groups: each language for the isolated ways, else one called `all`.
+
+    Source: MetaCLIP 2, §3.2, Algorithm 1.
+    """
+    names = _encode(matches["language"])[1] if curation in ISOLATED else [ALL]
+    counts = _count(matches, curation, len(names))
+    english = counts[names.index("en")] if "en" in names else counts[0] if names == [ALL] else np.zeros(0, np.int64)
+    p = tail_share(english, t_en)
+    t = [
+        threshold_for_share(count, p) if curation == "isolated" and name != "en" else t_en
+        for name, count in zip(names, counts, strict=True)
+    ]
+    shares = [tail_share(count, threshold) for count, threshold in zip(counts, t, strict=True)]
+    return Balance(tuple(names), tuple(counts), tuple(t), tuple(shares))
+
+
+def _count(matches: pa.Table, curation: Curation, groups: int) -> list[Counts]:
+    """Per group, in how many eligible pairs each entry stands."""
+    offsets, entries = _flatten(matches)
+    lengths = np.diff(offsets)
+    used = np.repeat(_eligible(matches, curation), lengths)
+    group_of = np.repeat(_groups(matches, curation), lengths)[used]
+    order = np.argsort(group_of, kind="stable")
+    ordered = entries[used][order]
+    bounds = np.searchsorted(group_of[order], np.arange(groups + 1))
+    parts = [ordered[start:stop] for start, stop in pairwise(bounds)]
+    return [count_entries(part, int(part.max()) + 1 if len(part) else 0) for part in parts]
+
+
+def _eligible(matches: pa.Table, curation: Curation) -> Mask:
+    """Which pairs this way to curate looks at: English ones only, or all."""
+    if curation == "english":
+        return np.asarray(pc.equal(matches["language"], "en").to_numpy(), dtype=bool)
+    return np.ones(matches.num_rows, dtype=bool)
+
+
+def _groups(matches: pa.Table, curation: Curation) -> Codes:
+    """The balance group of each pair: its language, or 0."""
+    return _encode(matches["language"])[0] if curation in ISOLATED else np.zeros(matches.num_rows, np.int64)
+
+
+def _encode(column: pa.ChunkedArray) -> tuple[Codes, list[str]]:
+    """A string column as codes and their names, in sorted order, so that row order does not matter."""
+    if column.null_count:
+        raise InputError("language", f"{column.null_count} pairs declare none", "Set `curation.language: lid`.")
+    names = sorted(pc.unique(column).to_pylist())
+    if not names:
+        return np.zeros(0, np.int64), []
+    return pc.index_in(column, pa.array(names, pa.string())).to_numpy().astype(np.int64), names
+
+
+def _flatten(matches: pa.Table) -> tuple[Codes, Codes]:
+    """Offsets and entries: those of row i are entries[offsets[i]:offsets[i + 1]]."""
+    column = matches["entries"]
+    lengths = pc.list_value_length(column).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return offsets, pc.list_flatten(column).to_numpy().astype(np.int64)
+
+
+def _probabilities(offsets: Codes, entries: Codes, groups: Codes, balance: Balance) -> Floats:
+    """Each pair's keep probability. Groups' entries are laid end to end, each shifted by its group's base."""
+    ends = np.cumsum([0, *map(len, balance.counts)]).astype(np.int64)
+    keep = np.concatenate([*map(keep_probability, balance.counts, balance.t), [0.0]])
+    group_of = np.repeat(groups, np.diff(offsets))
+    shifted = entries + ends[group_of]
+    # entries that only ineligible pairs hold were not counted: they keep nothing
+    return pair_keep_probability(offsets, np.where(shifted < ends[group_of + 1], shifted, len(keep) - 1), keep)
+
+
+def _draw(pool: pa.Table, candidates: Mask, seed: int, epoch: int) -> Mask:
+    """Draw one of each image's candidates."""
+    where = np.flatnonzero(candidates)
+    image_ids, pair_ids = pool["image_id"].to_numpy()[where], pool["pair_id"].to_numpy()[where]
+    drawn = np.zeros(pool.num_rows, dtype=bool)
+    drawn[where[draw_texts(image_ids, pair_ids, seed, epoch)]] = True
+    return drawn
+
+
+def _report(names: list[str], languages: Codes, steps: dict[str, Mask]) -> pd.DataFrame:
+    columns = {"pairs": np.ones(len(languages), dtype=bool)} | steps
+    counted = {name: np.bincount(languages[mask], minlength=len(names)) for name, mask in columns.items()}
+    return pd.DataFrame({"language": names} | counted)
+
+
+def _collect(pool: pa.Table, kept: Mask, probability: Floats) -> pa.Table:
+    table = pool.append_column("keep_probability", pa.array(probability)).filter(pa.array(kept))
+    return table.sort_by("pair_id").select(CURATED.names).cast(CURATED)

@@ -1,0 +1,1 @@
+"""Everything that touches disk, network, processes, GPUs or a cluster."""

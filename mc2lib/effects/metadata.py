@@ -1,0 +1,174 @@
+"""Building the metadata lists from the packaged sources.
+
+What stands in for Wikipedia, and what that changes:
+
+- Unigrams are `wordfreq`'s, which counted Wikipedia among other texts; it keeps the commonest
+  15,000 to 700,000 words of a language in lower case. The recipe's share is taken of that, and
+  capitals are restored (`restore_case`).
+- Where `wordfreq` lacks a language, words are counted in its UDHR text. Those few hundred are
+  among the commonest of the language and would all stand in the top tenth of its Wikipedia, so
+  all of them are kept: a tenth of them would be useless.
+- Bigrams come from the UDHR text, a few hundred a language.
+- Titles are CLDR's names of emoji, territories and languages; the frequency of a name's rarest
+  word stands in for page views.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import wordfreq
+
+from mc2lib.effects.files import read_json, read_table, write_table
+from mc2lib.effects.machine import processes
+from mc2lib.effects.paths import Paths
+from mc2lib.effects.pool import read_udhr
+from mc2lib.errors import InputError
+from mc2lib.languages import cldr_locale, udhr_code, wordfreq_code
+from mc2lib.metadata.merge import SOURCES, merge_sources
+from mc2lib.metadata.rank import (
+    cut_bigrams,
+    cut_titles,
+    cut_unigrams,
+    rank_bigrams,
+    rank_titles,
+    rank_unigrams,
+    restore_case,
+)
+from mc2lib.metadata.wordnet import parse_lemmas
+from mc2lib.metadata.words import Clause, count_words, split_clauses
+from mc2lib.params import Metadata, Params
+from mc2lib.schemas import METADATA
+
+#: Languages with a packaged WordNet. The Open Multilingual Wordnet's others are in no package of ours.
+WORDNET_LANGUAGES = ("en",)
+
+
+def build_metadata(root: Path, params: Params) -> pd.DataFrame:
+    """Write every language's list to data/metadata/<language>.parquet (METADATA).
+
+    Args:
+        root: the study's folder; data/sources must be there.
+        params: languages, shares and caps.
+
+    Returns:
+        one row a (language, source): `candidates` the source held, `kept` by share and cap,
+        `entries` in the merged list, `cut_by_cap` whether the cap bound, `origin` of the source.
+
+    Raises:
+        InputError: a source lacks a language or is broken.
+    """
+    with ProcessPoolExecutor(min(processes(params), len(params.languages))) as workers:
+        cards = list(workers.map(_build_language, repeat(root), repeat(params.metadata), params.languages))
+    return pd.concat(cards, ignore_index=True)
+
+
+def load_metadata(root: Path, language: str) -> pa.Table:
+    """One language's list (METADATA); InputError if it has not been built."""
+    return read_table(Paths(root).metadata(language), METADATA)
+
+
+def describe_metadata(root: Path, params: Params, rows: int = 3) -> pd.DataFrame:
+    """The first entries of each source, a row a language, a column a source: to look at."""
+    tables = {language: load_metadata(root, language).to_pandas() for language in params.languages}
+    return pd.DataFrame(
+        {
+            language: {
+                source: " · ".join(table.loc[table["source"] == source, "entry"].head(rows)) for source in SOURCES
+            }
+            for language, table in tables.items()
+        }
+    ).T.rename_axis("language")
+
+
+def _build_language(root: Path, rules: Metadata, language: str) -> pd.DataFrame:
+    sources = Paths(root).sources
+    clauses = split_clauses(read_udhr(sources / "udhr" / f"{udhr_code(language)}.html"), language)
+    frequencies, listed = load_frequencies(language, clauses)
+    unigrams = rank_unigrams(frequencies)
+    bigrams = rank_bigrams(clauses, language)
+    titles = rank_titles(read_names(sources, language), frequencies, language)
+    unigram_rules = rules if listed else dataclasses.replace(rules, unigram_share=1.0)
+    if listed:
+        unigrams = restore_case(unigrams, language)
+    kept_unigrams = cut_unigrams(unigrams, unigram_rules)
+    kept = {
+        "wordnet": read_wordnet(sources) if language in WORDNET_LANGUAGES else [],
+        "unigram": kept_unigrams,
+        "bigram": cut_bigrams(bigrams, len(kept_unigrams), rules),
+        "title": cut_titles(titles, rules),
+    }
+    table = merge_sources(kept, rules.entry_characters)
+    write_table(table, Paths(root).metadata(language), METADATA)
+    candidates = {"wordnet": len(kept["wordnet"]), "unigram": len(unigrams), "bigram": len(bigrams), "title": len(titles)}
+    caps = {"unigram": rules.unigram_cap, "bigram": rules.bigram_cap, "title": rules.title_cap}
+    origins = {
+        "wordnet": "WordNet 3.1" if kept["wordnet"] else "",
+        "unigram": "wordfreq" if listed else "UDHR",
+        "bigram": "UDHR",
+        "title": "CLDR",
+        "number": "0..99",
+    }
+    return _card(table, language, candidates, {name: len(entries) for name, entries in kept.items()}, caps, origins)
+
+
+def _card(
+    table: pa.Table,
+    language: str,
+    candidates: Mapping[str, int],
+    kept: Mapping[str, int],
+    caps: Mapping[str, int],
+    origins: Mapping[str, str],
+) -> pd.DataFrame:
+    entries = table["source"].to_pandas().value_counts()
+    rows: list[dict[str, Any]] = [
+        {
+            "language": language,
+            "source": source,
+            "origin": origins[source],
+            "candidates": candidates.get(source, 100),
+            "kept": kept.get(source, 100),
+            "entries": int(entries.get(source, 0)),
+            "cut_by_cap": kept.get(source, 0) == caps.get(source),
+        }
+        for source in SOURCES
+    ]
+    return pd.DataFrame(rows)
+
+
+def load_frequencies(language: str, clauses: list[Clause]) -> tuple[Mapping[str, float], bool]:
+    """Word frequencies of `wordfreq`, or counts in `clauses` where it lacks the language; and which."""
+    code = wordfreq_code(language)
+    if code in wordfreq.available_languages("best"):
+        return wordfreq.get_frequency_dict(code, "best"), True
+    return count_words(clauses), False
+
+
+def read_names(sources: Path, language: str) -> list[str]:
+    """CLDR's short names of emoji, then of territories, then of languages."""
+    locale = cldr_locale(language)
+    annotations = read_json(sources / "annotations" / f"{locale}.json")
+    names = read_json(sources / "localenames" / f"{locale}.json")
+    emoji = [name for annotation in annotations.values() for name in annotation.get("tts", ())]
+    # a name that is only its own code ("XK") was never written by a speaker
+    others = [name for part in ("territories", "languages") for code, name in names[part].items() if name != code]
+    return [" ".join(name.split()) for name in emoji + others]
+
+
+def read_wordnet(sources: Path) -> list[str]:
+    """All lemmas of the packaged English WordNet: nouns, verbs, adjectives, adverbs."""
+    lemmas: dict[str, None] = {}
+    for part in ("noun", "verb", "adj", "adv"):
+        path = sources / "wordnet" / f"data.{part}"
+        if not path.exists():
+            raise InputError(str(path), "no such file", "Run `dvc repro` to fetch the sources.")
+        with path.open(encoding="utf-8") as lines:
+            lemmas.update(dict.fromkeys(parse_lemmas(lines, str(path))))
+    return list(lemmas)

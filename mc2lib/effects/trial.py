@@ -1,0 +1,157 @@
+"""A copy of the study in another folder, at another scale: the smoke study and the benchmark."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from mc2lib.effects.config import load_params, read_yaml
+from mc2lib.effects.files import read_json
+from mc2lib.effects.study import print_results, run_dvc
+from mc2lib.errors import InputError, nearest
+
+#: The smoke study's arms: one a table, both towers, both kinds of seen pairs, one pool mix beside the base.
+SMOKE_ARMS = ("small-english", "small-worldwide", "large-worldwide-scaled", "merged", "tokenizer-bytes")
+
+#: What a study is made of; what it made (data, runs, results, reports) is left behind.
+PARTS = (
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    "dvc.yaml",
+    "params.yaml",
+    "scales",
+    "sources",
+    "notebooks",
+    "mc2lib",
+)
+
+
+def smoke(root: Path, folder: Path | None = None) -> int:
+    """Run the whole study at smoke scale in a folder of its own; the checkout stays as it is.
+
+    Every stage runs, with one seed and the arms of `SMOKE_ARMS`: the numbers mean nothing at this size.
+
+    Args:
+        root: the study to copy.
+        folder: where to run it, kept afterwards; by default a temporary one, removed at the end.
+
+    Returns:
+        DVC's exit status.
+
+    Raises:
+        InputError: the folder is not empty, or the study did not evaluate every arm it should have.
+    """
+    began = time.monotonic()
+    with _folder(folder) as trial:
+        copy_study(root, trial)
+        edit_params(trial, scale="smoke", arms=SMOKE_ARMS, seeds=(0,))
+        print(f"smoke study in {trial}: {len(SMOKE_ARMS)} arms, one seed; its numbers mean nothing", flush=True)
+        status = run_dvc(trial, ["repro"])
+        if status == 0:
+            check_summary(trial)
+            print(f"smoke study done in {time.monotonic() - began:.0f} s")
+            print_results(trial)
+    return status
+
+
+def check_summary(root: Path) -> None:
+    """Raise InputError unless results/summary.json holds every arm of params.yaml."""
+    path = root / "results" / "summary.json"
+    found = set(read_json(path).get("headline", {}))
+    lost = sorted(set(load_params(root).arms) - found)
+    if lost:
+        raise InputError(
+            str(path), f"no headline of {', '.join(lost)}", "Look into the executed notebooks in reports/."
+        )
+
+
+def copy_study(root: Path, target: Path) -> None:
+    """Copy a study's files, and link the sources that it has already fetched.
+
+    Args:
+        root: the study.
+        target: a missing or empty folder.
+
+    Raises:
+        InputError: `target` holds something.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    if any(target.iterdir()):
+        raise InputError(str(target), "not an empty folder", "Name one that is empty or missing.")
+    for part in PARTS:
+        source, copy = root / part, target / part
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(
+                source, copy, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "node_modules")
+            )
+        else:
+            shutil.copy(source, copy)
+    # a copy needs no git, and leaves no cache beside the person's other DVC projects
+    (target / ".dvc" / "config.local").write_text(
+        f"[core]\n    no_scm = true\n    site_cache_dir = {target / '.dvc' / 'site'}\n"
+    )
+    _link_sources(root, target)
+
+
+def _link_sources(root: Path, target: Path) -> None:
+    """Link data/sources and take over its entry of dvc.lock: DVC fetches again if it does not fit."""
+    lock = root / "dvc.lock"
+    stages = read_yaml(lock).get("stages", {}) if lock.exists() else {}
+    if "sources" not in stages or not (root / "data" / "sources").is_dir():
+        return
+    shutil.copytree(root / "data" / "sources", target / "data" / "sources", copy_function=_link)
+    with (target / "dvc.lock").open("w", encoding="utf-8") as written:
+        YAML().dump({"schema": "2.0", "stages": {"sources": stages["sources"]}}, written)
+
+
+def _link(source: str, copy: str) -> None:
+    try:
+        os.link(source, copy)
+    except OSError:  # another disk
+        shutil.copy2(source, copy)
+
+
+def edit_params(root: Path, scale: str, arms: Iterable[str] | None = None, seeds: Sequence[int] | None = None) -> None:
+    """Rewrite `root`/params.yaml for another scale, fewer arms or other seeds; tables keep the arms that are left.
+
+    Raises:
+        InputError: there is no such scale or arm.
+    """
+    path = root / "params.yaml"
+    yaml = YAML()  # round trip: comments stay
+    study: Any = yaml.load(path.read_text(encoding="utf-8"))
+    study["scale"] = scale
+    if seeds is not None:
+        study["seeds"] = list(seeds)
+    if arms is not None:
+        kept = list(arms)
+        for arm in kept:
+            if arm not in study["arms"]:
+                raise InputError(str(path), f"no arm '{arm}'", nearest(arm, study["arms"]))
+        study["arms"] = {name: study["arms"][name] for name in kept}
+        tables = {name: [row for row in rows if row in kept] for name, rows in study["tables"].items()}
+        study["tables"] = {name: rows for name, rows in tables.items() if rows}
+    text = StringIO()
+    yaml.dump(study, text)
+    path.write_text(text.getvalue(), encoding="utf-8")
+    load_params(root)
+
+
+@contextmanager
+def _folder(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="mc2lib-") as temporary:
+        yield Path(temporary).resolve()

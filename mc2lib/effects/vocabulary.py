@@ -1,0 +1,86 @@
+"""Tokenizers on disk: cut to what a pool draw holds, or trained on it, once a draw."""
+
+from __future__ import annotations
+
+import functools
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from typing import Any, get_args
+
+import pandas as pd
+import pyarrow as pa
+from tokenizers import Tokenizer
+
+from mc2lib.effects.files import atomic, file_digest, read_json, read_table, write_json
+from mc2lib.effects.machine import processes
+from mc2lib.effects.paths import Paths
+from mc2lib.errors import InputError
+from mc2lib.params import Params
+from mc2lib.params import Tokenizer as TokenizerName
+from mc2lib.training.tokenizers import TextEncoder, find_kept, train_bpe
+
+#: Vocabulary of the tokenizer trained on the pool, at most.
+POOL_VOCABULARY = 8192
+
+
+def make_vocabularies(root: Path, params: Params) -> pd.DataFrame:
+    """Write the vocabulary of every (mix, seed, tokenizer), whichever of them arms train with.
+
+    Args:
+        root: the study's folder.
+        params: the study; `training.vocabulary` says whether to cut.
+
+    Returns:
+        columns mix, seed, tokenizer, vocabulary (rows of the token embedding).
+    """
+    jobs = [(mix, seed, kind) for mix in params.pool.mixes for kind in get_args(TokenizerName) for seed in params.seeds]
+    with ProcessPoolExecutor(processes(params)) as workers:
+        return pd.DataFrame(list(workers.map(_make, repeat(Paths(root)), repeat(params), jobs)))
+
+
+def _make(paths: Paths, params: Params, job: tuple[str, int, str]) -> dict[str, Any]:
+    mix, seed, kind = job
+    path = paths.vocabulary(mix, seed, kind)
+    if kind == "pool":
+        with atomic(path) as temporary:
+            train_bpe(_pool_texts(paths, mix, seed), POOL_VOCABULARY).save(str(temporary))
+    elif kind == "gemma":
+        source = paths.sources / "tokenizers" / "gemma.json"
+        cut = params.training.vocabulary == "cut"
+        kept = find_kept(TextEncoder(_load(source)), _pool_texts(paths, mix, seed)) if cut else None
+        write_json({"tokenizer": file_digest(source), "kept": kept}, path)
+    else:
+        write_json({"tokenizer": kind}, path)
+    return {"mix": mix, "seed": seed, "tokenizer": kind, "vocabulary": load_text_encoder(paths, mix, seed, kind).vocabulary}
+
+
+def load_text_encoder(paths: Paths, mix: str, seed: int, kind: str) -> TextEncoder:
+    """The tokenizer that `make_vocabularies` wrote for a draw; InputError if a file is gone or another's."""
+    path = paths.vocabulary(mix, seed, kind)
+    if kind == "bytes":
+        return TextEncoder(None)
+    if kind == "pool":
+        return TextEncoder(_load(path))
+    source = paths.sources / "tokenizers" / f"{kind}.json"
+    content = read_json(path)
+    if not source.exists() or file_digest(source) != content["tokenizer"]:
+        raise InputError(str(source), f"not the tokenizer that {path} was cut from", "Run `dvc repro pool`.")
+    return TextEncoder(_load(source), content["kept"])
+
+
+@functools.lru_cache(maxsize=2)
+def _load(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises a bare Exception
+        raise InputError(str(path), f"not a tokenizer.json ({error})", "Fetch the sources again.") from error
+
+
+def _pool_texts(paths: Paths, mix: str, seed: int) -> list[str]:
+    """Distinct alt-texts of a pool draw, sorted: what a cut or trained vocabulary may know."""
+    folder = paths.pool(mix, seed)
+    tables = [read_table(path, columns=["alt_text"]) for path in sorted(folder.glob("pairs-*.parquet"))]
+    if not tables:
+        raise InputError(str(folder), "no pairs-*.parquet", "Run `dvc repro pool`.")
+    return sorted(set(pa.concat_tables(tables)["alt_text"].to_pylist()))

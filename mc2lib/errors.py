@@ -1,0 +1,29 @@
+"""The one error this package raises for input it cannot use, and near-miss suggestions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Input that cannot be used; the message names the place and the cure.
+
+    Args:
+        place: file, key or column the fault is in.
+        fault: what is wrong there.
+        cure: what the person should do about it.
+    """
+
+    def __init__(self, place: str, fault: str, cure: str) -> None:
+        super().__init__(f"{place}: {fault}. {cure}")
+        self.place, self.fault, self.cure = place, fault, cure
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence naming the known word closest to `name`, or all of them if none is close."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return f"Known: {', '.join(known)}."

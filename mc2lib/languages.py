@@ -1,0 +1,225 @@
+"""Languages: their codes, and how they are written.
+
+A metadata language is named as its Wikipedia is (`no`, `zh`, `bat_smg`). Other sources name it
+otherwise, so this module maps language-id labels, CLDR locales, `wordfreq` codes and the texts of
+the Universal Declaration of Human Rights (UDHR) to it, and says which languages leave no space
+between words and which characters need no border in matching.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+
+from mc2lib.errors import InputError, nearest
+
+#: What language id finds and no metadata covers.
+OTHER = "other"
+
+#: Wikipedias of the 2024-05 dumps, by code. `simple` is English; the rest are 329 languages.
+_WIKIPEDIAS = """
+    ab ace ady af als alt am ami an ang anp ar arc ary arz as ast atj av avk awa ay az azb ba ban bar bat_smg bbc
+    bcl be be_tarask bew bg bh bi bjn blk bm bn bo bpy br bs bug bxr ca cbk_zam cdo ce ceb ch chr chy ckb co cr crh
+    cs csb cu cv cy da dag de dga din diq dsb dtp dty dv dz ee el eml en eo es et eu ext fa fat ff fi fiu_vro fj fo
+    fon fr frp frr fur fy ga gag gan gcr gd gl glk gn gom gor got gpe gu guc gur guw gv ha hak haw he hi hif hr hsb
+    ht hu hy hyw ia id ie ig igl ik ilo inh io is it iu ja jam jbo jv ka kaa kab kbd kbp kcg kg ki kk kl km kn ko
+    koi krc ks ksh ku kus kv kw ky la lad lb lbe lez lfn lg li lij lld lmo ln lo lt ltg lv mad mai map_bms mdf mg
+    mhr mi min mk ml mn mni mnw mr mrj ms mt mwl my myv mzn nah nap nds nds_nl ne new nia nl nn no nov nqo nrm nso
+    nv ny oc olo om or os pa pag pam pap pcd pcm pdc pfl pi pih pl pms pnb pnt ps pt pwn qu rm rmy rn ro roa_rup
+    roa_tara ru rue rw sa sah sat sc scn sco sd se sg sh shi shn si simple sk skr sl sm smn sn so sq sr srn ss st
+    stq su sv sw szl szy ta tay tcy te tet tg th ti tk tl tly tn to tpi tr trv ts tt tum tw ty tyv udm ug uk ur uz
+    ve vec vep vi vls vo wa war wo wuu xal xh xmf yi yo za zea zgh zh zh_classical zh_min_nan zh_yue zu
+"""
+WIKIPEDIAS: tuple[str, ...] = tuple(_WIKIPEDIAS.split())
+
+#: Wikipedias that stand in another's metadata language. Source: MetaCLIP 2, §3.2 (related Wikipedias merge);
+#: Wu and Gan are written in the same characters, Belarusian in Taraskievica is another spelling.
+MERGED = {
+    "be_tarask": "be",
+    "gan": "zh",
+    "simple": "en",
+    "wuu": "zh",
+    "zh_classical": "zh",
+    "zh_yue": "zh",
+}
+
+#: Languages written without spaces between words; `ryu` is Okinawan, which the recipe names and no Wikipedia has.
+UNSPACED = frozenset(("bo", "dz", "ja", "ryu", "km", "lo", "my", "th", "zh"))
+
+#: Labels of fastText's lid.176 that are no Wikipedia's code. Its `als` is the Wikipedia's: Alemannic, not Albanian.
+LID_LABELS = {"cbk": "cbk_zam", "yue": "zh_yue"}
+
+#: Open Multilingual Wordnet codes that are no Wikipedia's code, or another's: its `als` is Tosk Albanian.
+WORDNET_CODES = {
+    "als": "sq", "arb": "ar", "bul": "bg", "cat": "ca", "cmn": "zh", "dan": "da", "ell": "el", "eng": "en",
+    "eus": "eu", "fin": "fi", "fra": "fr", "glg": "gl", "heb": "he", "hrv": "hr", "ind": "id", "isl": "is",
+    "ita": "it", "jpn": "ja", "lit": "lt", "nld": "nl", "nno": "nn", "nob": "no", "pol": "pl", "por": "pt",
+    "ron": "ro", "slk": "sk", "slv": "sl", "spa": "es", "swe": "sv", "tha": "th", "zsm": "ms",
+}  # fmt: skip
+
+#: Main script of each language, ISO 15924's English name; a language that stands nowhere is Latin.
+SCRIPTS = {
+    "Arabic": "ar ary arz ckb fa glk ks mzn pnb ps sd skr ug ur",
+    "Armenian": "hy",
+    "Bengali": "as bn bpy",
+    "Canadian Syllabics": "cr iu",
+    "Cherokee": "chr",
+    "Cyrillic": "ab ady alt av ba be be_tarask bg bxr ce cu cv inh kbd kk koi krc kv "
+    "ky lbe lez mdf mhr mk mn mrj myv os ru rue sah sr tg tt tyv udm uk",
+    "Devanagari": "awa bh dty gom hi mai mr ne new sa",
+    "Ethiopic": "am ti",
+    "Georgian": "ka xmf",
+    "Gothic": "got",
+    "Greek": "el pnt",
+    "Gujarati": "gu",
+    "Gurmukhi": "pa",
+    "Han": "gan wuu zh zh_classical zh_yue",
+    "Hebrew": "he yi",
+    "Japanese": "ja",
+    "Kannada": "kn tcy",
+    "Khmer": "km",
+    "Korean": "ko",
+    "Lao": "lo",
+    "Malayalam": "ml",
+    "Meetei Mayek": "mni",
+    "Myanmar": "mnw my shn",
+    "N'Ko": "nqo",
+    "Odia": "or",
+    "Ol Chiki": "sat",
+    "Sinhala": "si",
+    "Syriac": "arc",
+    "Tamil": "ta",
+    "Telugu": "te",
+    "Thaana": "dv",
+    "Thai": "th",
+    "Tibetan": "bo dz",
+    "Tifinagh": "zgh",
+}
+
+#: UDHR texts of languages that have exactly one.
+_UDHR_ONLY = """
+    ab:abk ace:ace ady:ady af:afr als:gsw1 alt:alt am:amh ami:ami ar:arb ast:ast ay:ayr azb:032 ban:ban be:bel
+    bg:bul bh:bho bi:bis bjn:049 bm:bam bn:ben bo:bod br:bre bug:bug ca:cat ceb:ceb ch:cha co:cos crh:crh cs:ces
+    cv:chv cy:cym da:dan dag:dag dga:dga dv:div dz:dzo ee:ewe en:eng eo:epo et:est eu:eus fa:pes_1 fj:fij fo:fao
+    fon:fon fur:fur fy:fri ga:gle gag:gag gan:gan gd:gla gl:glg gn:gug gu:guj guc:guc gv:glv ha:hau_3 hak:hak
+    haw:haw he:heb hi:hin hr:hrv hsb:hsb hu:hun hy:hye ia:ina id:ind ig:ibo ilo:ilo io:ido is:isl it:ita iu:ike
+    jam:055 jv:jav ka:kat kaa:kaa kab:071 kbd:kbd kbp:kbp kg:kng kk:kaz kl:kal km:khm kn:kan ko:kor koi:koi ku:kmr
+    ky:kir lad:lad lb:ltz lg:lug lij:lij lld:lld lo:lao lt:lit mad:mad mai:mai mg:plt mk:mkd mnw:mnw mr:mar mt:mlt
+    mwl:044 my:mya nds:nds ne:nep nl:nld nn:nno no:nob nso:nso nv:nav om:gax os:oss pa:pan pam:pam pap:pap pcd:pcd
+    pcm:pcm pl:pol ps:pbu rm:roh rn:run roa_rup:rmy ru:rus rw:kin sa:san sah:sah sc:src sco:sco sg:sag shn:shn
+    si:sin sk:slk skr:skr sl:slv sm:smo smn:060 sn:sna ss:ssw st:sot su:sun sv:swe ta:tam te:tel tet:tet tg:tgk
+    ti:tir tl:tgl tly:tly tn:tsn to:ton tpi:tpi tr:tur tt:tat ty:tah tyv:tyv uk:ukr vec:vec vep:vep vi:vie wa:wln
+    war:war wo:wol wuu:wuu xh:xho yi:ydd yo:yor za:ccx zgh:zgh zh_yue:yue zu:zul
+"""
+UDHR_ONLY: dict[str, str] = dict(pair.split(":") for pair in _UDHR_ONLY.split())
+
+#: UDHR texts chosen where there are several: the current spelling, and the variety with most speakers.
+_UDHR_CHOSEN = """
+    bs:bos_latn chr:chr_cased de:deu_1996 el:ell_monotonic es:spa fi:fin fr:fra ht:hat_kreyol ja:jpn la:lat ln:lin
+    lv:lav mi:mri min:min ml:mal mn:khk ny:nya_chechewa pt:por_BR qu:quz ro:ron_2006 se:sme so:som sr:srp_cyrl
+    sw:swh th:tha ts:tso_MZ ur:urd uz:uzn_latn ve:ven zh:cmn_hans
+"""
+UDHR_CHOSEN: dict[str, str] = dict(pair.split(":") for pair in _UDHR_CHOSEN.split())
+
+#: Codes of `wordfreq` that are not the Wikipedia's. It counts Bosnian, Croatian and Serbian as one language.
+WORDFREQ_CODES = {"bs": "sh", "hr": "sh", "sr": "sh", "no": "nb", "simple": "en", "tl": "fil"}
+
+#: CLDR locales that are not the Wikipedia's code.
+CLDR_LOCALES = {
+    "als": "gsw",
+    "bh": "bho",
+    "simple": "en",
+    "sh": "sr-Latn",
+    "tl": "fil",
+    "zh_yue": "yue",
+}
+
+#: Blocks whose characters need no border beside them: Thai, Lao, Tibetan, Burmese, Khmer, and the characters
+#: and kana of Chinese and Japanese. Hangul is not among them: Korean is written with spaces.
+BORDERLESS = (
+    (0x0E00, 0x0E7F),
+    (0x0E80, 0x0EFF),
+    (0x0F00, 0x0FFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x19E0, 0x19FF),
+    (0x2E80, 0x2FDF),
+    (0x3000, 0x312F),
+    (0x31A0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xA9E0, 0xA9FF),
+    (0xAA60, 0xAA7F),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+    (0x1AFF0, 0x1B16F),
+    (0x20000, 0x3FFFF),
+)
+
+_SCRIPT_OF = {code: name for name, codes in SCRIPTS.items() for code in codes.split()}
+_KNOWN = frozenset(WIKIPEDIAS) | UNSPACED
+
+
+def spaced(language: str) -> bool:
+    """Whether `language` sets spaces between words (true of `other`, whose language nobody knows)."""
+    return language not in UNSPACED
+
+
+def script(language: str) -> str:
+    """The English name of the script that `language` is mainly written in, such as Latin or Cyrillic.
+
+    Raises:
+        InputError: no Wikipedia has this code.
+    """
+    if language not in _KNOWN:
+        raise InputError("language", f"no language '{language}'", nearest(language, _KNOWN))
+    return "Japanese" if language == "ryu" else _SCRIPT_OF.get(language, "Latin")
+
+
+def metadata_language(lid_label: str) -> str:
+    """The metadata language of a language-id label.
+
+    Args:
+        lid_label: fastText's label, `__label__xx`, or the bare code.
+
+    Returns:
+        a code of `WIKIPEDIAS`, merged ones resolved, or `other`.
+
+    Source: MetaCLIP 2, §3.2.
+    """
+    code = lid_label.removeprefix("__label__")
+    code = LID_LABELS.get(code, code)
+    code = MERGED.get(code, code)
+    return code if code in _KNOWN else OTHER
+
+
+def udhr_code(language: str) -> str:
+    """The code of the UDHR text in `language`; InputError if there is none."""
+    code = UDHR_CHOSEN.get(language) or UDHR_ONLY.get(language)
+    if code is None:
+        known = UDHR_CHOSEN.keys() | UDHR_ONLY.keys()
+        raise InputError("language", f"no UDHR text in '{language}'", nearest(language, known))
+    return code
+
+
+def wordfreq_code(language: str) -> str:
+    """The code under which `wordfreq` would hold `language`; whether it does is its own to say."""
+    return WORDFREQ_CODES.get(language, language)
+
+
+def cldr_locale(language: str) -> str:
+    """The CLDR locale of `language`, the name of its files under data/sources."""
+    return CLDR_LOCALES.get(language, language)
+
+
+@cache
+def is_punctuation(character: str) -> bool:
+    """Whether one character is punctuation: Unicode's categories P*, and ASCII's $+<=>^`|~."""
+    return unicodedata.category(character).startswith("P") or character in "$+<=>^`|~"
+
+
+@cache
+def is_borderless(character: str) -> bool:
+    """Whether an entry that starts or ends with this character needs no word border there."""
+    point = ord(character)
+    return is_punctuation(character) or any(first <= point <= last for first, last in BORDERLESS)

@@ -1,0 +1,43 @@
+"""Lemmas of WordNet's database files (WNDB)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from mc2lib.errors import InputError
+
+#: Where an adjective may stand, written behind it: galore(ip).
+SYNTACTIC_MARKER = re.compile(r"\((?:p|a|ip)\)$")
+
+
+def parse_lemmas(lines: Iterable[str], place: str) -> list[str]:
+    """The distinct lemmas of a `data.*` file, as they are written, spaces for underscores.
+
+    The data files are read and not the index files because only they keep case: matching is
+    case-sensitive, and the index knows Paris as paris.
+
+    Args:
+        lines: the file's lines; those that start with a space are its licence.
+        place: the file, for the error.
+
+    Returns:
+        lemmas in the order of first appearance.
+
+    Raises:
+        InputError: a line is no synset.
+    """
+    lemmas: dict[str, None] = {}
+    for number, line in enumerate(lines, 1):
+        if line.startswith(" ") or not line.strip():
+            continue
+        fields = line.split(" ")
+        try:
+            count = int(fields[3], 16)
+            words = fields[4 : 4 + 2 * count : 2]
+            if len(words) != count or not words:
+                raise ValueError(f"{count} words are announced, {len(words)} are there")
+        except (IndexError, ValueError) as error:
+            raise InputError(f"{place}:{number}", f"not a synset ({error})", "Fetch the sources again.") from error
+        lemmas.update((SYNTACTIC_MARKER.sub("", word).replace("_", " "), None) for word in words)
+    return list(lemmas)

@@ -1,0 +1,293 @@
+"""params.yaml and scales/*.yaml as one frozen, strict, documented type.
+
+`parse` takes the two files as plain mappings (reading them is `mc2lib.effects.config`'s) and
+refuses unknown, missing and mistyped keys by name, with the nearest known one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mc2lib.errors import InputError, nearest
+
+Curation = Literal["raw", "english", "english_metadata", "merged", "isolated_t_en", "isolated"]
+Languages = Literal["english", "other", "all"]
+Tokenizer = Literal["gemma", "pool", "bytes"]
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Shares of the alt-text shapes: the name, its keywords, both, or the name in a frame from data."""
+
+    name: float
+    keywords: float
+    both: float
+    frame: float
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Shares of all pairs whose text is wrong, by kind; the rest is clean."""
+
+    file_name: float
+    boilerplate: float
+    wrong_concept: float
+    wrong_language: float
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The packaged pool: what it imitates of a crawl, and how large it is drawn."""
+
+    english_share: float
+    language_exponent: float
+    concept_exponent: float
+    concept_jitter: float
+    forms: Forms
+    second_text: float
+    held_out_styles: tuple[str, ...]
+    held_out_share: float
+    mixes: dict[str, Noise]
+    concepts: int  # drawn per seed from those every style draws and every language names
+    pairs: int  # (image, alt-text) pairs per draw
+    image_size: int  # pixels, square
+    unused_styles: tuple[str, ...] = ()  # neither trained nor tested on: tuning must not see the test styles
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Caps and rules of the metadata lists (recipe §2; MetaCLIP 2, §3.1)."""
+
+    unigram_share: float
+    unigram_cap: int
+    bigram_rule: Literal["share", "pmi"]
+    bigram_share: float
+    bigram_pmi: float
+    bigram_cap: int
+    title_share: float
+    title_cap: int
+    entry_characters: int
+
+
+@dataclass(frozen=True)
+class CurationParams:
+    """Language source and English threshold of Algorithm 1."""
+
+    language: Literal["declared", "lid"]
+    lid_confidence: float
+    t_en: int  # matches per entry above which an English entry is head
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random affine map and colour jitter of a training image."""
+
+    rotation: float  # degrees, either way
+    scale: float  # relative, either way
+    translation: float  # of the image's side, either way
+    flip: float  # probability of mirroring
+    colour: float  # relative, per channel gain, either way
+
+
+@dataclass(frozen=True)
+class Training:
+    """Optimisation of every arm; `batch_size` and `steps` are the English arm's."""
+
+    precision: Literal["auto", "fp32", "bf16"]
+    beta1: float
+    beta2: float
+    eps: float
+    grad_clip: float
+    batch_size: int
+    steps: int
+    learning_rate: float
+    warmup: int  # steps
+    weight_decay: float
+    context_length: int  # tokens
+    vocabulary: Literal["full", "cut"]
+    augmentation: Augmentation
+
+
+@dataclass(frozen=True)
+class Tower:
+    """An open_clip model config; vision_cfg and text_cfg are open_clip's own keys."""
+
+    embed_dim: int
+    vision_cfg: dict[str, Any]
+    text_cfg: dict[str, Any]
+    quick_gelu: bool = False
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training run's difference from the others."""
+
+    tower: str
+    curation: Curation
+    languages: Languages
+    seen: float | Literal["1/english_share"]  # in units of batch_size * steps
+    tokenizer: Tokenizer = "gemma"
+    mix: str = "base"
+    context_length: int | None = None  # tokens; None is training.context_length
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How this machine does it: changes no result, so no stage depends on it."""
+
+    processes: int | Literal["auto"]
+    checkpoint_seconds: float
+
+
+@dataclass(frozen=True)
+class Params:
+    """The whole study."""
+
+    scale: str
+    seeds: tuple[int, ...]
+    languages: tuple[str, ...]
+    pool: Pool
+    metadata: Metadata
+    curation: CurationParams
+    training: Training
+    towers: dict[str, Tower]
+    arms: dict[str, Arm]
+    tables: dict[str, tuple[str, ...]]
+    machine: Machine
+
+    def arm(self, name: str) -> Arm:
+        """The arm called `name`; InputError with the nearest name if there is none."""
+        if name not in self.arms:
+            raise InputError("params.yaml: arms", f"no arm '{name}'", nearest(name, self.arms))
+        return self.arms[name]
+
+
+def parse(study: Mapping[str, Any], scale: Mapping[str, Any]) -> Params:
+    """Join a study (params.yaml) and a scale (scales/*.yaml) into checked parameters.
+
+    Args:
+        study: params.yaml as a mapping.
+        scale: the scale's file as a mapping; its keys override the study's, section by section.
+
+    Raises:
+        InputError: a key is unknown, missing, mistyped or names something undefined.
+    """
+    params: Params = _build(Params, _merge(study, scale), "params")
+    _check(params)
+    return params
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merge(merged[name], value) if both else value
+    return merged
+
+
+def _build(kind: Any, value: Any, place: str) -> Any:
+    """`value` as `kind` (a dataclass, Literal, union, tuple, dict or scalar), strictly."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _build_dataclass(kind, value, place)
+    if origin is Literal:
+        if value not in inner:
+            raise InputError(place, f"'{value}' is not allowed", nearest(str(value), map(str, inner)))
+        return value
+    if origin in (types.UnionType, typing.Union):
+        return _build_union(inner, value, place)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)) or not value:
+            raise InputError(place, f"{value!r} is not a list", "Write a non-empty list.")
+        return tuple(_build(inner[0], item, f"{place}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise InputError(place, f"{value!r} is not a mapping", "Write `name: value` lines.")
+        return {str(name): _build(inner[1], item, f"{place}.{name}") for name, item in value.items()}
+    return _build_scalar(kind, value, place)
+
+
+def _build_dataclass(kind: Any, value: Any, place: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise InputError(place, f"{value!r} is not a mapping", "Write `key: value` lines.")
+    hints = typing.get_type_hints(kind)
+    for name in value:
+        if name not in hints:
+            raise InputError(place, f"unknown key '{name}'", nearest(str(name), hints))
+    required = {f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING}
+    for name in sorted(required - set(value)):
+        raise InputError(place, f"key '{name}' is missing", "Add it to params.yaml or the scale's file.")
+    return kind(**{name: _build(hints[name], item, f"{place}.{name}") for name, item in value.items()})
+
+
+def _build_union(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
+    for kind in kinds:
+        try:
+            return _build(kind, value, place)
+        except InputError:
+            continue
+    wanted = " or ".join(str(getattr(kind, "__name__", kind)) for kind in kinds)
+    raise InputError(place, f"{value!r} is neither {wanted}", "Correct the value.")
+
+
+def _build_scalar(kind: Any, value: Any, place: str) -> Any:
+    if kind is type(None) and value is not None:
+        raise InputError(place, f"{value!r} is not empty", "Leave the key out.")
+    if kind is Any or kind is type(None):
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise InputError(place, f"{value!r} is {type(value).__name__}, not {kind.__name__}", "Correct the value.")
+    return kind(value) if kind in (int, float, str) else value  # plain, not the YAML reader's subclass
+
+
+def _check(params: Params) -> None:
+    """What types cannot say: ranges, sums and names that must be defined elsewhere."""
+    for name, arm in params.arms.items():
+        place = f"params.arms.{name}"
+        if arm.tower not in params.towers:
+            raise InputError(place, f"no tower '{arm.tower}'", nearest(arm.tower, params.towers))
+        if arm.mix not in params.pool.mixes:
+            raise InputError(place, f"no mix '{arm.mix}'", nearest(arm.mix, params.pool.mixes))
+        if isinstance(arm.seen, float) and arm.seen <= 0:
+            raise InputError(place, f"seen is {arm.seen}", "Write a number above zero.")
+    for table, rows in params.tables.items():
+        for row in rows:
+            if row not in params.arms:
+                raise InputError(f"params.tables.{table}", f"no arm '{row}'", nearest(row, params.arms))
+    if params.languages[0] != "en" or len(set(params.languages)) != len(params.languages):
+        raise InputError("params.languages", "must begin with en and hold no language twice", "Correct the list.")
+    if len(set(params.seeds)) != len(params.seeds):
+        raise InputError("params.seeds", "a seed stands twice", "Remove one.")
+    for name, mix in params.pool.mixes.items():
+        shares = dataclasses.astuple(mix)
+        if min(shares) < 0 or sum(shares) >= 1:
+            raise InputError(f"params.pool.mixes.{name}", f"shares sum to {sum(shares):g}", "Keep them in 0..1, under 1 in all.")
+    if abs(sum(dataclasses.astuple(params.pool.forms)) - 1) > 1e-6:
+        raise InputError("params.pool.forms", "shares do not sum to 1", "Correct them.")
+    for place, share in (
+        ("params.pool.english_share", params.pool.english_share),
+        ("params.pool.held_out_share", params.pool.held_out_share),
+        ("params.pool.second_text", params.pool.second_text),
+    ):
+        if not 0 <= share < 1:
+            raise InputError(place, f"{share:g} is not in 0..1", "Correct the share.")
+    positive = {
+        "pool.concepts": params.pool.concepts,
+        "pool.pairs": params.pool.pairs,
+        "pool.image_size": params.pool.image_size,
+        "curation.t_en": params.curation.t_en,
+        "training.batch_size": params.training.batch_size,
+        "training.steps": params.training.steps,
+        "training.learning_rate": params.training.learning_rate,
+        "training.context_length": params.training.context_length,
+    }
+    for place, number in positive.items():
+        if number <= 0:
+            raise InputError(f"params.{place}", f"{number} is not above zero", "Correct the number.")

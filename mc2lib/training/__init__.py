@@ -1,0 +1,1 @@
+"""Towers, tokenizers, the training stream's order, augmentation, schedule and the step."""
