@@ -60,7 +60,7 @@ def stream_windows(paths: Sequence[Path], languages: Languages, seed: int, windo
         order = np.argsort(mix([key(path.name) for path in paths], key("shards", seed, epoch)), kind="stable")
         held: list[pa.Table] = []
         rows = total = 0
-        for table in _read([paths[i] for i in order]):
+        for table in _read([paths[i] for i in order], min(READ, window)):
             table = _select(table, languages)
             total += table.num_rows
             held.append(table)
@@ -75,13 +75,13 @@ def stream_windows(paths: Sequence[Path], languages: Languages, seed: int, windo
         epoch += 1
 
 
-def _read(paths: Sequence[Path]) -> Iterator[pa.Table]:
+def _read(paths: Sequence[Path], rows: int) -> Iterator[pa.Table]:
     columns = ["pair_id", "image", "alt_text", "language"]
     try:
         streamed = datasets.load_dataset(
             "parquet", data_files=[str(path) for path in paths], split="train", streaming=True, columns=columns
         )
-        yield from streamed.with_format("arrow").iter(batch_size=READ)
+        yield from streamed.with_format("arrow").iter(batch_size=rows)
     except (pa.ArrowInvalid, OSError, datasets.exceptions.DatasetGenerationError) as error:
         raise InputError(str(paths[0].parent), f"a shard cannot be read ({error})", "Delete it and run `dvc repro`.") from error
 

@@ -87,7 +87,7 @@ def _relay(lines: Any) -> list[str]:
     tail: list[str] = []
     for line in lines:
         print(line, end="", flush=True)
-        tail = [*tail[-30:], line.rstrip()]
+        tail = [*tail[-60:], line.rstrip()]
     return tail
 
 
@@ -298,4 +298,7 @@ def main(root: str, arm: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except InputError as error:
+        sys.exit(f"error: {error}")

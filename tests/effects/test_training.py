@@ -1,0 +1,144 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mc2lib.effects.checkpoints import load_checkpoint, load_encoder
+from mc2lib.effects.config import load_params
+from mc2lib.effects.files import read_json, read_table, write_table
+from mc2lib.effects.paths import Paths
+from mc2lib.effects.pool import draw_pools, render_drawings
+from mc2lib.effects.training import train_arm
+from mc2lib.effects.vocabulary import make_vocabularies
+from mc2lib.errors import InputError
+from mc2lib.schemas import CURATED, POOL
+from tests.tiny import REPOSITORY, write_study
+
+ARM = "small-worldwide"
+
+
+def make_study(root, **overrides):
+    write_study(root, **overrides)
+    params = load_params(root)
+    render_drawings(root, params)
+    draw_pools(root, params)
+    make_vocabularies(root, params)
+    paths = Paths(root)
+    pairs = read_table(paths.pool("base", 0) / "pairs-00000.parquet", POOL)
+    curated = pairs.append_column("keep_probability", pa.array(np.ones(pairs.num_rows))).select(CURATED.names)
+    write_table(curated, paths.curated("base", 0, "isolated"), CURATED)
+    return params, paths
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    params, paths = make_study(root, machine={"processes": 1})
+    log = train_arm(root, params, ARM)
+    return root, params, paths, log
+
+
+def weights(paths, arm=ARM):
+    return load_file(paths.run(arm, 0) / "weights.safetensors")
+
+
+def test_a_run_is_done_with_its_description(trained):
+    _, _, paths, log = trained
+    description = read_json(paths.run(ARM, 0) / "model.json")
+    assert description["seen_pairs"] == 6 * 32 and log["step"].iloc[-1] == 5 and log["loss"].between(1, 6).all()
+    assert not (paths.run(ARM, 0) / "checkpoint.pt").exists()
+
+
+def test_a_done_run_is_not_trained_again(trained, capfd):
+    root, params, paths, _ = trained
+    before = (paths.run(ARM, 0) / "weights.safetensors").stat().st_mtime_ns
+    train_arm(root, params, ARM)
+    assert "already done" in capfd.readouterr().out
+    assert (paths.run(ARM, 0) / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_two_ranks_train_the_same_model_as_one(trained, tmp_path):
+    params, paths = make_study(tmp_path, machine={"processes": 4})  # two cores a rank
+    train_arm(tmp_path, params, ARM)
+    one = weights(trained[2])
+    for name, tensor in weights(paths).items():
+        torch.testing.assert_close(tensor, one[name], atol=2e-4, rtol=2e-3)
+
+
+def test_a_killed_run_continues_to_the_same_bits(trained, tmp_path):
+    params, paths = make_study(tmp_path, machine={"processes": 1, "checkpoint_seconds": 0.0})
+    code = f"from pathlib import Path; from mc2lib.effects.config import load_params; from mc2lib.effects.training import train_arm; train_arm(Path({str(tmp_path)!r}), load_params({str(tmp_path)!r}), {ARM!r})"
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    run = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = paths.run(ARM, 0) / "checkpoint.pt"
+    for _ in range(1200):
+        if checkpoint.exists() or run.poll() is not None:
+            break
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert checkpoint.exists() and not (paths.run(ARM, 0) / "model.json").exists(), "killed too late to show anything"
+    train_arm(tmp_path, params, ARM)
+    expected = weights(trained[2])
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(paths).items())
+    assert (paths.run(ARM, 0) / "log.csv").read_text() == (trained[2].run(ARM, 0) / "log.csv").read_text()
+
+
+def test_a_broken_or_foreign_checkpoint_is_refused(tmp_path, capsys):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"not a checkpoint")
+    assert load_checkpoint(path, "a") is None and "not a whole checkpoint" in capsys.readouterr().out
+    torch.save({"digest": "b", "step": 1}, path)
+    assert load_checkpoint(path, "a") is None and "of another run" in capsys.readouterr().out
+
+
+def test_a_checkpoint_with_code_in_it_does_not_run(tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "hacked"),))
+
+    torch.save({"digest": "a", "attack": Attack()}, tmp_path / "checkpoint.pt")
+    assert load_checkpoint(tmp_path / "checkpoint.pt", "a") is None
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_the_encoder_gives_unit_features_in_the_order_asked(trained):
+    encoder = load_encoder(trained[2].run(ARM, 0))
+    texts = ["a much longer text than the others", "apple", "Appleding"]
+    features = encoder.encode_texts(texts)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_texts(texts[1:2]), features[1:2], atol=1e-5)
+    assert encoder.encode_images(np.zeros((5, 32, 32, 3), np.uint8)).shape == (5, 32)
+
+
+def test_another_learning_rate_trains_again(trained, capfd):
+    root, _, paths, _ = trained
+    before = weights(paths)
+    text = (root / "scales" / "smoke.yaml").read_text()
+    (root / "scales" / "smoke.yaml").write_text(text.replace("learning_rate: 0.002", "learning_rate: 0.001"))
+    train_arm(root, load_params(root), ARM)
+    assert "already done" not in capfd.readouterr().out
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in weights(paths).items())
+
+
+def test_an_unknown_arm_and_missing_data_are_named(trained):
+    root, params, _, _ = trained
+    with pytest.raises(InputError, match="no arm 'small-wordwide'.*'small-worldwide'"):
+        train_arm(root, params, "small-wordwide")
+    with pytest.raises(InputError, match="no such curated pool.*dvc repro balance"):
+        train_arm(root, params, "merged")
+
+
+def test_a_dead_rank_fails_the_arm(tmp_path):
+    params, paths = make_study(tmp_path, machine={"processes": 1})
+    shard = paths.pool("base", 0) / "images-00000.tar"
+    shard.write_bytes(shard.read_bytes()[:3000])
+    with pytest.raises(RuntimeError, match="a rank died.*run again to continue(.|\n)*error: .*not a whole tar shard"):
+        train_arm(tmp_path, params, ARM)
