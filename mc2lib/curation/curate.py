@@ -103,7 +103,7 @@ def curate(
         thresholds = dict.fromkeys(names, (0, 0.0))
     else:
         if matches is None:
-            raise InputError("matches", f"none given for curation '{curation}'", f"Match the {INDEX_OF[curation]} index.")
+            raise InputError("matches", f"none given for '{curation}'", f"Match the {INDEX_OF[curation]} index.")
         if not pool["pair_id"].equals(matches["pair_id"]):
             raise InputError("matches", "are not of this pool's pairs", "Run `dvc repro match`.")
         eligible = _eligible(matches, curation)

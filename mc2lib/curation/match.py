@@ -212,7 +212,9 @@ def _space_out(data: Bytes, start: int, stop: int, out: Bytes) -> int:  # pragma
 
 
 @njit(cache=True)
-def _first_at_least(data: Bytes, offsets: Offsets, low: int, high: int, depth: int, byte: int) -> int:  # pragma: no cover
+def _first_at_least(
+    data: Bytes, offsets: Offsets, low: int, high: int, depth: int, byte: int
+) -> int:  # pragma: no cover (compiled)
     """The first needle of [low, high) whose byte at `depth` is at least `byte`."""
     while low < high:
         middle = (low + high) >> 1
@@ -239,15 +241,15 @@ def _match(
         length = _space_out(texts, text_offsets[text], text_offsets[text + 1], hay)
         begin = n_found
         for place in range(length):
-            first = np.int64(hay[place])
-            low = np.int64(singles[first])
-            high = np.int64(singles[first + 1])
+            first = int(hay[place])
+            low = int(singles[first])
+            high = int(singles[first + 1])
             depth = 1
             if low < high and offsets[low + 1] - offsets[low] > 1 and place + 1 < length:
                 # no needle of one byte: begin at the second
-                second = np.int64(hay[place + 1])
-                low = np.int64(pairs[first * 256 + second])
-                high = np.int64(pairs[first * 256 + second + 1])
+                second = int(hay[place + 1])
+                low = int(pairs[first * 256 + second])
+                high = int(pairs[first * 256 + second + 1])
                 depth = 2
             while low < high:
                 # needles that end here are a match; equal ones (a tab for a space) lie side by side
@@ -261,7 +263,7 @@ def _match(
                     low += 1
                 if low >= high or place + depth >= length:
                     break
-                byte = np.int64(hay[place + depth])
+                byte = int(hay[place + depth])
                 low = _first_at_least(data, offsets, low, high, depth, byte)
                 if low < high and data[offsets[high - 1] + depth] != byte:
                     high = _first_at_least(data, offsets, low, high, depth, byte + 1)

@@ -9,11 +9,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import fasttext
 import numpy as np
-from typing import get_args
-
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,25 +33,26 @@ from mc2lib.languages import OTHER, spaced
 from mc2lib.params import Curation, Params
 from mc2lib.schemas import CURATED, MATCHES, POOL, TRUTH
 
+#: English metadata; all languages' as one list; each language's own.
+INDICES = ("english", "merged", "isolated")
+
 REPORT_SECONDS = 5.0
 
 
-def needed_curations(params: Params) -> list[tuple[str, Curation]]:
-    """Every (mix, curation), sorted: arms are not asked, so that a new arm reruns that arm only."""
-    return sorted((mix, curation) for mix in params.pool.mixes for curation in get_args(Curation))
+def used_mixes(params: Params) -> list[str]:
+    """The mixes that some arm trains on, sorted.
 
-
-def needed_indices(params: Params) -> list[tuple[str, str]]:
-    """The (index, mix) to match, sorted by index so that a worker changes index seldom."""
-    pairs = {(INDEX_OF[curation], mix) for mix, curation in needed_curations(params)}
-    return sorted((index, mix) for index, mix in pairs if index is not None)
+    Each of them is matched and curated every way, not only the ways that its arms use now: an arm
+    that changes its curation must find it there without these stages running again.
+    """
+    return sorted({arm.mix for arm in params.arms.values()})
 
 
 # ---------------------------------------------------------------------- match
 
 
 def match_pools(root: Path, params: Params) -> pd.DataFrame:
-    """Match every pool draw against the indices that some arm needs; write data/matches (MATCHES).
+    """Match every pool draw against every index; write data/matches (MATCHES).
 
     Args:
         root: the study's folder; metadata and pool must be there.
@@ -64,7 +64,8 @@ def match_pools(root: Path, params: Params) -> pd.DataFrame:
     Raises:
         InputError: a pool or a metadata list is missing or broken.
     """
-    jobs = [(index, mix, seed) for index, mix in needed_indices(params) for seed in params.seeds]
+    # by index first, so that a worker seldom needs another one
+    jobs = [(index, mix, seed) for index in INDICES for mix in used_mixes(params) for seed in params.seeds]
     total = sum(_count_pairs(root, mix, seed) for _, mix, seed in jobs)
     began = shown = time.monotonic()
     done, rows = 0, []
@@ -85,7 +86,7 @@ def _progress(done: int, total: int, seconds: float) -> str:
     return f"match {done:,}/{total:,} pairs | {pace:,.0f} pairs/s | {left // 60:02d}:{left % 60:02d} left"
 
 
-def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> dict[str, object]:
+def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> dict[str, Any]:
     pool = load_pool(root, params, mix, seed)
     if index == "isolated":
         indices = {language: _load_index(root, (language,)) for language in params.languages}
@@ -163,7 +164,8 @@ def _count_pairs(root: Path, mix: str, seed: int) -> int:
         try:
             rows += pq.read_metadata(path).num_rows
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(str(path), f"not a whole Parquet file ({error})", "Delete it and run `dvc repro`.") from error
+            fault = f"not a whole Parquet file ({error})"
+            raise InputError(str(path), fault, "Delete it and run `dvc repro`.") from error
     return rows
 
 
@@ -184,7 +186,7 @@ def load_language_model() -> LanguageModel:
 
 
 def balance_pools(root: Path, params: Params) -> pd.DataFrame:
-    """Balance and sample every pool draw each way that some arm needs; write data/curated (CURATED).
+    """Balance and sample every pool draw each way; write data/curated (CURATED).
 
     Args:
         root: the study's folder; pool and matches must be there.
@@ -197,7 +199,7 @@ def balance_pools(root: Path, params: Params) -> pd.DataFrame:
     Raises:
         InputError: a pool or its matches are missing, broken or of another run.
     """
-    jobs = [(mix, seed) for mix in sorted({mix for mix, _ in needed_curations(params)}) for seed in params.seeds]
+    jobs = [(mix, seed) for mix in used_mixes(params) for seed in params.seeds]
     with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
         return pd.concat(workers.map(_balance_pool, repeat(root), repeat(params), jobs), ignore_index=True)
 
@@ -208,8 +210,7 @@ def _balance_pool(root: Path, params: Params, job: tuple[str, int]) -> pd.DataFr
     read = cache(lambda index: read_table(paths.matches(mix, seed, index), MATCHES))
     pool = read_pool(root, mix, seed)
     reports = []
-    for curation in [curation for at, curation in needed_curations(params) if at == mix]:
-        index = INDEX_OF[curation]
+    for curation, index in INDEX_OF.items():
         matches = read(index) if index else None
         if matches is None:
             labelled = load_pool(root, params, mix, seed)
@@ -219,7 +220,8 @@ def _balance_pool(root: Path, params: Params, job: tuple[str, int]) -> pd.DataFr
         curated = curate(labelled, matches, curation, params.curation.t_en, seed)
         write_table(curated.table, paths.curated(mix, seed, curation), CURATED)
         reports.append(curated.report.assign(mix=mix, seed=seed, curation=curation))
-        print(f"balance {mix} | seed {seed} | {curation}: {curated.table.num_rows:,} of {pool.num_rows:,} pairs", flush=True)
+        kept = f"{curated.table.num_rows:,} of {pool.num_rows:,} pairs"
+        print(f"balance {mix} | seed {seed} | {curation}: {kept}", flush=True)
     columns = ["mix", "seed", "curation", "language", "pairs", "eligible", "matched", "drawn", "kept", "t", "p"]
     return pd.concat(reports, ignore_index=True)[columns]
 
@@ -233,7 +235,8 @@ def load_counts(root: Path, params: Params, mix: str, seed: int, curation: Curat
     index = INDEX_OF[curation]
     if index is None:
         raise InputError("curation", f"'{curation}' matches nothing", "Choose a way that has metadata.")
-    balance = find_thresholds(read_table(Paths(root).matches(mix, seed, index), MATCHES), curation, params.curation.t_en)
+    matches = read_table(Paths(root).matches(mix, seed, index), MATCHES)
+    balance = find_thresholds(matches, curation, params.curation.t_en)
     parts = []
     for group, counts, t in zip(balance.groups, balance.counts, balance.t, strict=True):
         order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
@@ -273,7 +276,8 @@ def explain_text(root: Path, params: Params, text: str, language: str, mix: str,
         raise InputError("language", f"no metadata in '{language}'", nearest(language, params.languages))
     metadata = load_metadata(root, language).to_pandas()
     found = match(pa.array([text]), load_index(root, (language,)))[0].as_py()
-    balance = find_thresholds(read_table(Paths(root).matches(mix, seed, "isolated"), MATCHES), "isolated", params.curation.t_en)
+    matches = read_table(Paths(root).matches(mix, seed, "isolated"), MATCHES)
+    balance = find_thresholds(matches, "isolated", params.curation.t_en)
     group = balance.groups.index(language) if language in balance.groups else None
     known = balance.counts[group] if group is not None else np.zeros(0, np.int64)
     t = balance.t[group] if group is not None else 0
@@ -306,7 +310,7 @@ def grade_curation(root: Path, params: Params, mix: str, seed: int) -> pd.DataFr
     languages = read_pool(root, mix, seed).select(["pair_id", "language"]).to_pandas()
     pool = truth.merge(languages, on="pair_id")
     rows = []
-    for curation in [curation for at, curation in needed_curations(params) if at == mix]:
+    for curation in INDEX_OF:
         kept = read_table(paths.curated(mix, seed, curation), columns=["pair_id"])["pair_id"]
         eligible = pool[pool["language"] == "en"] if curation == "english" else pool
         curated = eligible[eligible["pair_id"].isin(kept.to_numpy())]
@@ -346,7 +350,7 @@ def compare_language_id(root: Path, params: Params, seed: int, sample: int = 20_
     return pd.DataFrame(rows)
 
 
-def _compare(language: str, found: pd.Series) -> dict[str, object]:
+def _compare(language: str, found: pd.Series) -> dict[str, Any]:
     wrong = found[(found != language) & (found != OTHER)]
     return {
         "language": language,

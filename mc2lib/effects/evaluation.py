@@ -189,8 +189,8 @@ def evaluate_controls(root: Path, params: Params) -> pd.DataFrame:
                 rows += _rows(control, seed, summarise(measure, alike, scripts))
     table = pd.DataFrame(rows, columns=COLUMNS)
     write_csv(table, paths.results / "controls.csv")
-    of_control = {str(control): summarise_metrics(part) for control, part in table.groupby("arm")}
-    write_json({control.replace(" ", "_"): metrics for control, metrics in of_control.items()}, paths.results / "controls.json")
+    metrics = {str(name).replace(" ", "_"): summarise_metrics(part) for name, part in table.groupby("arm")}
+    write_json(metrics, paths.results / "controls.json")
     return table
 
 

@@ -44,6 +44,8 @@ def run_notebook(root: Path, name: str, parameters: Mapping[str, str]) -> Path:
     report = root / "reports" / (".".join([name, *map(str, values.values())]) + ".ipynb")
     report.parent.mkdir(exist_ok=True)
     stop_with_parents()
+    # tqdm warns at import that it cannot draw a bar in a notebook that nobody watches
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     try:
         papermill.execute_notebook(
             str(source),
@@ -54,7 +56,7 @@ def run_notebook(root: Path, name: str, parameters: Mapping[str, str]) -> Path:
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             cwd=str(root),
-            extra_arguments=["--log-level=ERROR"],  # the kernel warns of its own transport, at every start
+            extra_arguments=["--log-level=CRITICAL"],  # the kernel warns of its own transport, at every start
         )
     except PapermillExecutionError as error:
         shown = report.relative_to(root)

@@ -14,7 +14,7 @@ from mc2lib.effects.files import atomic, write_json
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
 from mc2lib.evaluation.findings import Finding, decide_effects, mean_and_spread
-from mc2lib.evaluation.tables import CONTROLS, format_markdown, format_table, order_arms, tabulate
+from mc2lib.evaluation.tables import CONTROLS, format_markdown, format_pair, format_table, order_arms, tabulate
 from mc2lib.evaluation.wording import TOPICS, describe, describe_criterion
 from mc2lib.figures.ablation import plot_arms, plot_effects, plot_languages, plot_sensitivity
 from mc2lib.params import Params
@@ -152,7 +152,7 @@ def headline_text(summary: Mapping[str, Any]) -> str:
     """
     rows = [("", "English top-1", "other languages top-1")]
     for name, found in {**summary["controls"], **summary["headline"]}.items():
-        cells = [f"{100 * found[m][0]:5.1f} ± {100 * found[m][1]:4.1f} %" if m in found else "" for m in HEADLINE]
+        cells = [f"{format_pair(found[m][0], found[m][1], is_share=True)} %" if m in found else "" for m in HEADLINE]
         rows.append((name.replace("_", " "), *cells))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"{name:<{widths[0]}}  {english:>{widths[1]}}  {world:>{widths[2]}}" for name, english, world in rows]
@@ -171,7 +171,9 @@ def draw_figures(
 ) -> dict[str, Figure]:
     """The report's figures by file name; one that has nothing to show is left out."""
     tables = {name: order_arms(measures, arms) for name, arms in params.tables.items()}
-    figures = {"headline" if name == "main" else name: plot_arms(measures, controls, arms) for name, arms in tables.items() if arms}
+    figures = {name: plot_arms(measures, controls, arms) for name, arms in tables.items() if arms}
+    if "main" in figures:
+        figures["headline"] = figures.pop("main")
     figures["languages"] = plot_languages(measures, order_arms(measures, list(params.arms)), params.languages)
     if findings:
         figures["effects"] = plot_effects(findings)
@@ -229,8 +231,9 @@ def write_prose(
         if of_topic:
             parts += [f"### {title}", *[f"- {describe(finding)}" for finding in of_topic]]
     legend = (
-        "Mean ± spread over seeds, shares in percent. Chance guesses; the pixel neighbour takes the concept of the nearest "
-        "training drawing in raw pixels, reads no words and cannot name unseen concepts. Alignment and uniformity: lower is better."
+        "Mean ± spread over seeds, shares in percent. Chance guesses; the pixel neighbour takes the concept of the "
+        "nearest training drawing in raw pixels, reads no words and cannot name unseen concepts. Alignment and "
+        "uniformity: lower is better."
     )
     parts += ["## Tables", legend]
     for name, table in tables.items():

@@ -19,8 +19,11 @@ from mc2lib.effects.files import read_json
 from mc2lib.effects.study import print_results, run_dvc
 from mc2lib.errors import InputError, nearest
 
-#: The smoke study's arms: one a table, both towers, both kinds of seen pairs, one pool mix beside the base.
-SMOKE_ARMS = ("small-english", "small-worldwide", "large-worldwide-scaled", "merged", "tokenizer-bytes")
+#: The smoke study's arms: in every table, of both towers, at 1.0x and scaled, with two tokenizers.
+SMOKE_ARMS = ("small-english", "small-worldwide", "large-worldwide-scaled", "tokenizer-bytes")
+
+#: Its languages: five scripts, two of them without spaces.
+SMOKE_LANGUAGES = ("en", "ru", "de", "ja", "ar", "th", "sw")
 
 #: What a study is made of; what it made (data, runs, results, reports) is left behind.
 PARTS = (
@@ -39,7 +42,7 @@ PARTS = (
 def smoke(root: Path, folder: Path | None = None) -> int:
     """Run the whole study at smoke scale in a folder of its own; the checkout stays as it is.
 
-    Every stage runs, with one seed and the arms of `SMOKE_ARMS`: the numbers mean nothing at this size.
+    Every stage runs, with one seed, `SMOKE_ARMS` and `SMOKE_LANGUAGES`: the numbers mean nothing at this size.
 
     Args:
         root: the study to copy.
@@ -54,8 +57,12 @@ def smoke(root: Path, folder: Path | None = None) -> int:
     began = time.monotonic()
     with _folder(folder) as trial:
         copy_study(root, trial)
-        edit_params(trial, scale="smoke", arms=SMOKE_ARMS, seeds=(0,))
-        print(f"smoke study in {trial}: {len(SMOKE_ARMS)} arms, one seed; its numbers mean nothing", flush=True)
+        edit_params(trial, scale="smoke", arms=SMOKE_ARMS, seeds=(0,), languages=SMOKE_LANGUAGES)
+        print(
+            f"smoke study in {trial}: {len(SMOKE_ARMS)} arms, {len(SMOKE_LANGUAGES)} languages, one seed; "
+            "its numbers mean nothing",
+            flush=True,
+        )
         status = run_dvc(trial, ["repro"])
         if status == 0:
             check_summary(trial)
@@ -122,8 +129,16 @@ def _link(source: str, copy: str) -> None:
         shutil.copy2(source, copy)
 
 
-def edit_params(root: Path, scale: str, arms: Iterable[str] | None = None, seeds: Sequence[int] | None = None) -> None:
-    """Rewrite `root`/params.yaml for another scale, fewer arms or other seeds; tables keep the arms that are left.
+def edit_params(
+    root: Path,
+    scale: str,
+    arms: Iterable[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    languages: Sequence[str] | None = None,
+) -> None:
+    """Rewrite `root`/params.yaml for another scale, fewer arms, other seeds or languages.
+
+    Tables keep the arms that are left.
 
     Raises:
         InputError: there is no such scale or arm.
@@ -134,6 +149,8 @@ def edit_params(root: Path, scale: str, arms: Iterable[str] | None = None, seeds
     study["scale"] = scale
     if seeds is not None:
         study["seeds"] = list(seeds)
+    if languages is not None:
+        study["languages"] = list(languages)
     if arms is not None:
         kept = list(arms)
         for arm in kept:

@@ -84,12 +84,14 @@ def format_seeds(measures: pd.DataFrame) -> pd.DataFrame:
         values = headline[headline["measure"] == measure].sort_values("seed")
         if len(values):
             each = {f"seed {row.seed}": _format(row.value, is_share) for row in values.itertuples()}
-            rows.append({"measure": heading, **each, "mean ± spread": format_pair(*mean_and_spread(values["value"]), is_share)})
+            mean, spread = mean_and_spread(values["value"])
+            rows.append({"measure": heading, **each, "mean ± spread": format_pair(mean, spread, is_share)})
     return pd.DataFrame(rows)
 
 
 def _format(value: float, is_share: bool) -> str:
-    return f"{100 * value:.1f}" if is_share else f"{value:.3f}"
+    """Rounded off the last bits first, so that 0.25 % reads the same however it was summed."""
+    return f"{round(100 * value, 9):.1f}" if is_share else f"{value:.3f}"
 
 
 def format_pair(mean: float | None, spread: float | None, is_share: bool) -> str:

@@ -66,7 +66,7 @@ def _conclude(finding: Finding) -> str:
         return "It **does not show**: here the difference is the other way round, in every seed and beyond the spread."
     if np.sign(finding.mean) == sign:
         if np.all(np.sign(finding.differences) == sign):
-            return "It **does not show**: the sign is the paper's in every seed, but the mean does not exceed the spread."
+            return "It **does not show**: every seed has the paper's sign, but the mean does not exceed the spread."
         return "It **does not show**: the mean has the paper's sign, but not every seed has."
     return "It **does not show**: the mean does not have the paper's sign."
 
@@ -82,8 +82,8 @@ def describe_criterion(findings: Sequence[Finding]) -> str:
     if seeds < 2:
         return text + " With a single seed there is no spread, and nothing can show."
     return text + (
-        f" This is a screen, not a proof: with {seeds} seeds a difference that is truly nothing has the paper's sign in all of "
-        f"them once in {2**seeds}. Effects with a direction below: {len(directed)}."
+        f" This is a screen, not a proof: with {seeds} seeds a difference that is truly nothing has the paper's sign "
+        f"in all of them once in {2**seeds}. Effects with a direction below: {len(directed)}."
     )
 
 

@@ -42,7 +42,8 @@ def class_embeddings(prompts: Features, classes: Labels, count: int) -> Features
     """
     prompts_a_class = np.bincount(classes, minlength=count)
     if len(prompts_a_class) > count or prompts_a_class.min() == 0:
-        raise InputError("prompts", f"not every class of 0..{count - 1} has prompts, or others do", "Prompt each class.")
+        fault = f"not every class of 0..{count - 1} has prompts, or others do"
+        raise InputError("prompts", fault, "Prompt each class.")
     total = np.zeros((count, prompts.shape[1]), dtype=prompts.dtype)
     np.add.at(total, classes, normalise(prompts))
     return normalise(total)  # the length of the sum is divided out, so the sum serves as the mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,35 +17,51 @@ from mc2lib.figures.style import axes
 #: Colour-blind safe (Wong, 2011, as in seaborn's palette); never the only carrier of a difference.
 BLUE, ORANGE, GREY = "#0173b2", "#c45a00", "#7a7a7a"
 PANELS = (("en_top1", "English", BLUE), ("world_top1", "the other languages", ORANGE))
-CONTROL_LINES = {"pixel neighbour": "--", "chance": ":"}
+CONTROL_LINES: dict[str, Literal["--", ":"]] = {"pixel neighbour": "--", "chance": ":"}
 
 
 class EffectLike(Protocol):
     """What a figure needs to know of an effect."""
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """The group of effects it stands in."""
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """What it is called."""
+
     @property
-    def measure(self) -> str: ...
+    def measure(self) -> str:
+        """What it is a difference of."""
+
     @property
-    def sign(self) -> int: ...
+    def sign(self) -> int:
+        """The paper's: +1, -1, or 0 for none."""
 
 
 class FindingLike(Protocol):
     """What a figure needs to know of a finding."""
 
     @property
-    def effect(self) -> EffectLike: ...
+    def effect(self) -> EffectLike:
+        """What was looked for."""
+
     @property
-    def differences(self) -> tuple[float, ...]: ...
+    def differences(self) -> tuple[float, ...]:
+        """One a seed."""
+
     @property
-    def mean(self) -> float: ...
+    def mean(self) -> float:
+        """Over seeds."""
+
     @property
-    def spread(self) -> float: ...
+    def spread(self) -> float:
+        """Sample standard deviation over seeds."""
+
     @property
-    def shows(self) -> bool: ...
+    def shows(self) -> bool:
+        """Whether it came out as the paper has it."""
 
 
 def plot_arms(measures: pd.DataFrame, controls: pd.DataFrame, arms: Sequence[str]) -> Figure:
@@ -75,7 +91,16 @@ def plot_arms(measures: pd.DataFrame, controls: pd.DataFrame, arms: Sequence[str
     handles = [
         *[Line2D([], [], color=GREY, linestyle=style, label=name) for name, style in CONTROL_LINES.items()],
         Line2D([], [], marker="o", linestyle="", color="black", markersize=6, label="mean"),
-        Line2D([], [], marker="o", linestyle="", markerfacecolor="none", markeredgecolor="black", markersize=4, label="a seed"),
+        Line2D(
+            [],
+            [],
+            marker="o",
+            linestyle="",
+            markerfacecolor="none",
+            markeredgecolor="black",
+            markersize=4,
+            label="a seed",
+        ),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return figure
@@ -91,7 +116,9 @@ def _draw_points(panel: Axes, rows: Sequence[Any], colour: str) -> None:
         if len(values):
             panel.plot([values.min(), values.max()], [y, y], color=colour, alpha=0.35, linewidth=2, zorder=2)
             panel.scatter(values.mean(), y, s=64, color=colour, linewidths=0, zorder=3)
-            panel.scatter(values, np.full(len(values), y), s=15, facecolors="white", edgecolors=colour, linewidths=0.9, zorder=4)
+            panel.scatter(
+                values, np.full(len(values), y), s=15, facecolors="white", edgecolors=colour, linewidths=0.9, zorder=4
+            )
 
 
 def _draw_controls(panel: Axes, controls: pd.DataFrame, measure: str) -> None:
@@ -162,7 +189,8 @@ def plot_effects(findings: Iterable[FindingLike]) -> Figure:
     """
     shown = [finding for finding in findings if finding.effect.measure.endswith("top1")]
     figure, (panel,) = axes(9.2, 1.2 + 0.33 * max(len(shown), 1))
-    reach = 1.15 * max([abs(100 * d) for f in shown for d in (*f.differences, f.mean + f.spread, f.mean - f.spread)] + [1.0])
+    ends = [end for f in shown for end in (*f.differences, f.mean + f.spread, f.mean - f.spread)]
+    reach = 1.15 * max(100 * abs(end) for end in (0.01, *ends))
     for y, finding in enumerate(shown):
         _draw_effect(panel, y, finding, reach)
     _list_rows(panel, [finding.effect.title for finding in shown])
@@ -176,7 +204,13 @@ def plot_effects(findings: Iterable[FindingLike]) -> Figure:
         if y and finding.effect.topic != shown[y - 1].effect.topic:
             panel.axhline(y - 0.5, color="0.6", linewidth=1)
         panel.annotate(
-            word, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8.5, color=colour, annotation_clip=False
+            word,
+            (1.01, y),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8.5,
+            color=colour,
+            annotation_clip=False,
         )
     figure.legend(handles=_effect_handles(), loc="outside lower center", ncols=5, frameon=False)
     return figure
@@ -192,7 +226,14 @@ def _draw_effect(panel: Axes, y: int, finding: FindingLike, reach: float) -> Non
     panel.scatter(values, np.full(len(values), y), s=9, color="black", linewidths=0, zorder=6)
     face = colour if finding.shows or sign == 0 else "white"
     panel.scatter(
-        100 * finding.mean, y, s=52, marker="D" if sign == 0 else "o", facecolors=face, edgecolors=colour, linewidths=1.5, zorder=5
+        100 * finding.mean,
+        y,
+        s=52,
+        marker="D" if sign == 0 else "o",
+        facecolors=face,
+        edgecolors=colour,
+        linewidths=1.5,
+        zorder=5,
     )
 
 

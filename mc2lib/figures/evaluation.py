@@ -13,6 +13,7 @@ from mc2lib.figures.style import axes
 from mc2lib.languages import script
 
 BLUE, ORANGE, GREY = "#0173b2", "#c45a00", "#7a7a7a"
+SERIES = (("en", "English", BLUE, "o"), ("macro", "other languages", ORANGE, "s"))
 DIRECTIONS = {"t2i": "text → image", "i2t": "image → text"}
 
 
@@ -71,24 +72,26 @@ def _name_groups(figure: Figure, groups: list[str]) -> None:
 
 
 def plot_retrieval(measures: pd.DataFrame) -> Figure:
-    """Recall at 1, 5 and 10 of one arm, both directions, English beside the mean of the other languages; hollow points are seeds.
+    """Recall at 1, 5 and 10 of one arm, English beside the mean of the other languages; hollow points are seeds.
 
     Args:
         measures: one arm's tidy table, columns seed, measure, language, value.
     """
     figure, panels = axes(7.2, 3.2, columns=2)
     for panel, (direction, name) in zip(panels, DIRECTIONS.items(), strict=True):
-        for language, label, colour, marker in (("en", "English", BLUE, "o"), ("macro", "other languages", ORANGE, "s")):
+        for language, label, colour, marker in SERIES:
             rows = measures[measures["measure"].str.startswith(f"{direction}_r") & (measures["language"] == language)]
+            if rows.empty:
+                continue
             values = 100 * rows.assign(k=rows["measure"].str.rpartition("_r")[2].astype(int)).pivot_table(
                 index="k", columns="seed", values="value"
             )
-            if values.empty:
-                continue
             places = range(len(values))
             panel.plot(places, values.mean(axis=1), color=colour, marker=marker, label=label)
             for seed in values.columns:
-                panel.scatter(places, values[seed], s=14, facecolors="white", edgecolors=colour, linewidths=0.9, zorder=3)
+                panel.scatter(
+                    places, values[seed], s=14, facecolors="white", edgecolors=colour, linewidths=0.9, zorder=3
+                )
             panel.set_xticks(places, [f"R@{k}" for k in values.index])
         panel.set_title(name, loc="left")
         panel.set_ylabel("recall, %")
@@ -106,7 +109,9 @@ def plot_geometry(measures: pd.DataFrame) -> Figure:
     Args:
         measures: one arm's tidy table, columns seed, measure, language, value.
     """
-    rows = measures[measures["measure"].isin(["alignment", "text_uniformity"]) & ~measures["language"].isin(["", "macro"])]
+    rows = measures[
+        measures["measure"].isin(["alignment", "text_uniformity"]) & ~measures["language"].isin(["", "macro"])
+    ]
     means = rows.pivot_table(index="language", columns="measure", values="value", aggfunc="mean")
     figure, (panel,) = axes(5.2, 4.0)
     if len(means):
@@ -115,7 +120,11 @@ def plot_geometry(measures: pd.DataFrame) -> Figure:
         panel.scatter(means["text_uniformity"][is_english], means["alignment"][is_english], s=60, color=BLUE, zorder=3)
     for language, point in means.iterrows():
         panel.annotate(
-            str(language), (point["text_uniformity"], point["alignment"]), (4, 3), textcoords="offset points", fontsize=7.5
+            str(language),
+            (point["text_uniformity"], point["alignment"]),
+            (4, 3),
+            textcoords="offset points",
+            fontsize=7.5,
         )
     panel.set_xlabel("uniformity of captions")
     panel.set_ylabel("alignment of test pairs")

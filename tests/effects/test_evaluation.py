@@ -40,7 +40,9 @@ class Painter:
 
     def encode_texts(self, texts):
         self.calls.append(list(texts))
-        return self._point(np.array([self.words.get(text.split(",")[0], (255, 255, 255)) for text in texts], dtype=float))
+        return self._point(
+            np.array([self.words.get(text.split(",")[0], (255, 255, 255)) for text in texts], dtype=float)
+        )
 
     def _point(self, rows):
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
@@ -54,7 +56,13 @@ def png(colour, alpha=255):
 
 def tables():
     images = [
-        {"image": f"{style}/{concept}", "concept": concept, "style": style, "seen": concept != HELD_OUT, "png": png(colour)}
+        {
+            "image": f"{style}/{concept}",
+            "concept": concept,
+            "style": style,
+            "seen": concept != HELD_OUT,
+            "png": png(colour),
+        }
         for style in ("one", "two")
         for concept, colour in COLOURS.items()
     ]

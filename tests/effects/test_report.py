@@ -110,7 +110,7 @@ def test_headline_text(report):
     assert [line.split("  ")[0] for line in lines[2:7]] == [
         "chance", "pixel neighbour", "small-english", "small-worldwide", "raw",
     ]  # fmt: skip
-    assert "42.0 ±  2.0 %" in lines[4]
+    assert "42.0 ± 2.0 %" in lines[4]
     assert len({len(line) for line in lines[:7]}) == 1
     assert "curse_small" in lines[-1]
     assert "curation_english" not in lines[-1]

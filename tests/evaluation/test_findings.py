@@ -75,7 +75,12 @@ def test_missing_arms_are_passed_over():
 
 def test_capacity_is_a_difference_of_differences():
     (capacity,) = [each for each in EFFECTS if each.key == "capacity"]
-    values = {"large-worldwide-scaled": 0.40, "large-english": 0.38, "small-worldwide-scaled": 0.30, "small-english": 0.35}
+    values = {
+        "large-worldwide-scaled": 0.40,
+        "large-english": 0.38,
+        "small-worldwide-scaled": 0.30,
+        "small-english": 0.35,
+    }
     (finding,) = decide_effects(measures({arm: {0: value} for arm, value in values.items()}), [capacity])
     assert finding.mean == pytest.approx(0.02 - -0.05)
 

@@ -47,7 +47,9 @@ def test_equals_the_slow_oracle(m, n, seed):
     classes, labels = random.integers(0, 4, m), random.integers(0, 4, n)
     wanted = []
     for image, label in zip(test.astype(int), labels, strict=True):
-        near = {int(c): min(int(((image - t) ** 2).sum()) for t in train[classes == c].astype(int)) for c in set(classes)}
+        near = {
+            int(c): min(int(((image - t) ** 2).sum()) for t in train[classes == c].astype(int)) for c in set(classes)
+        }
         own = near.get(int(label))
         wanted.append(UNREACHABLE if own is None else sum(near[c] <= own for c in near if c != label))
     assert rank_pixel_neighbours(train, classes, test, labels).tolist() == wanted
@@ -62,7 +64,9 @@ def test_blocks_change_nothing(monkeypatch):
     assert rank_pixel_neighbours(train, classes, test, labels).tolist() == whole.tolist()
 
 
-@pytest.mark.parametrize(("positives", "gallery", "k"), [(1, 4, 1), (1, 5, 3), (2, 6, 1), (2, 6, 2), (3, 5, 3), (1, 3, 9)])
+@pytest.mark.parametrize(
+    ("positives", "gallery", "k"), [(1, 4, 1), (1, 5, 3), (2, 6, 1), (2, 6, 2), (3, 5, 3), (1, 3, 9)]
+)
 def test_chance_equals_counting_all_draws(positives, gallery, k):
     draws = list(combinations(range(gallery), min(k, gallery)))
     hits = sum(any(item < positives for item in draw) for draw in draws)

@@ -18,7 +18,9 @@ MEASURES = pd.DataFrame(
     ],
     columns=COLUMNS,
 )
-CONTROLS = pd.DataFrame([("pixel neighbour", 0, "en_top1", "", 0.2), ("chance", 0, "en_top1", "", 0.01)], columns=COLUMNS)
+CONTROLS = pd.DataFrame(
+    [("pixel neighbour", 0, "en_top1", "", 0.2), ("chance", 0, "en_top1", "", 0.01)], columns=COLUMNS
+)
 
 
 def test_rows_and_numbers():

@@ -11,12 +11,13 @@ from mc2lib.evaluation.findings import Effect, judge
 from mc2lib.figures.ablation import plot_arms, plot_effects, plot_languages, plot_sensitivity
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]
+MEASURED = [("en_top1", ""), ("world_top1", ""), ("top1", "en"), ("top1", "de"), ("top1", "macro")]
 MEASURES = pd.DataFrame(
     [
         (arm, seed, measure, language, value + seed / 100)
         for arm, value in (("small-a", 0.2), ("small-b", 0.3), ("large-a", 0.4))
         for seed in (0, 1, 2)
-        for measure, language in (("en_top1", ""), ("world_top1", ""), ("top1", "en"), ("top1", "de"), ("top1", "macro"))
+        for measure, language in MEASURED
     ],
     columns=COLUMNS,
 )
@@ -42,10 +43,9 @@ def test_arms_stand_in_order_with_a_point_a_seed():
     figure = plot_arms(MEASURES, CONTROLS, ["small-b", "large-a", "missing"])
     english, world = figure.axes
     assert labels(english.yaxis) == ["small-b", "large-a", "missing"]
-    points = [tuple(point) for collection in english.collections for point in collection.get_offsets()]
-    assert sorted(points) == pytest.approx(
-        sorted([(30, 0), (31, 0), (32, 0), (31, 0), (40, 1), (41, 1), (42, 1), (41, 1)])
-    )
+    points = [tuple(map(float, point)) for each in english.collections for point in each.get_offsets()]
+    seeds_and_means = [(30, 0), (31, 0), (31, 0), (32, 0), (40, 1), (41, 1), (41, 1), (42, 1)]
+    assert sorted((round(x, 6), y) for x, y in points) == seeds_and_means
     assert english.get_xlim() == world.get_xlim()
     assert [line.get_xdata()[0] for line in english.lines if line.get_linestyle() == "--"] == [31]
     assert drawn(figure)

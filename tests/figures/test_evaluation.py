@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import io
+
 import pandas as pd
 import pytest
-from tests.figures.test_ablation import drawn, labels
 
 from mc2lib.figures.evaluation import plot_geometry, plot_language_accuracy, plot_retrieval
 
 VALUES = {"en": 0.4, "de": 0.3, "ru": 0.2, "uk": 0.1, "macro": 0.2}
+MEASURED = ["top1", "t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "alignment", "text_uniformity"]
 MEASURES = pd.DataFrame(
     [
         (seed, measure, language, value + seed / 100)
         for seed in (0, 1)
         for language, value in VALUES.items()
-        for measure in ("top1", "t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "alignment", "text_uniformity")
+        for measure in MEASURED
     ],
     columns=["seed", "measure", "language", "value"],
 )
+
+
+def drawn(figure):
+    """The figure's bytes: that it renders at all."""
+    written = io.BytesIO()
+    figure.savefig(written, format="png")
+    return written.getvalue()
+
+
+def labels(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
 
 
 def test_languages_stand_by_script_english_first():

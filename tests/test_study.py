@@ -1,0 +1,281 @@
+"""The architecture: what may import what, what a notebook may hold, what lies at the top, what DVC tracks."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from mc2lib.effects.config import load_params
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "mc2lib"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+#: Layers from the bottom up; a part imports only parts of lower layers, and its own modules.
+LAYERS = [
+    {"errors"},
+    {"hashing", "schemas", "languages", "params"},
+    {"pool", "metadata", "curation", "training", "evaluation", "figures"},
+    {"effects"},
+    {"__main__"},
+]
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+
+#: What touches the world: nothing below effects imports it (np.random and open() are looked for apart).
+WORLDLY = {
+    "asyncio", "datetime", "fcntl", "glob", "http", "io", "multiprocessing", "os", "pathlib", "psutil", "random", "requests",
+    "secrets", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid",
+    "concurrent", "filelock", "dvc", "papermill",
+}  # fmt: skip
+TORCH = {"torch", "open_clip", "timm", "torchvision"}
+
+NAMES_NOT_USED = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "tools", "base"}
+
+
+def part_of(path: Path) -> str:
+    """The part of the package that a module belongs to: its folder or its own name."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> set[str]:
+    """Every module name that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_follow_the_layers(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":
+        return
+    assert part in LEVEL, f"no layer names {part}"
+    for name in imports(path):
+        words = name.split(".")
+        if words[0] != "mc2lib" or len(words) < 2 or words[1] not in LEVEL:
+            continue
+        assert words[1] == part or LEVEL[words[1]] < LEVEL[part], f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if LEVEL.get(part_of(p), 0) < LEVEL["effects"]], ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_below_effects_touches_the_world(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert not roots & WORLDLY
+    assert part_of(path) == "training" or not roots & TORCH
+    text = path.read_text(encoding="utf-8")
+    calls = {node.func.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not calls & {"open", "print", "input", "exec", "eval"}
+    assert "np.random" not in text and "pickle" not in text
+
+
+def test_layer_test_sees_a_breach(tmp_path: Path) -> None:
+    breach = tmp_path / "breach.py"
+    breach.write_text("from mc2lib.effects import files\nimport os.path\n")
+    assert {"mc2lib.effects", "mc2lib.effects.files", "os.path"} == imports(breach)
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    assert not [path for path in MODULES if {path.stem, path.parent.name} & NAMES_NOT_USED]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_everything_public_says_what_it_is(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), "no module docstring"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+            assert len((ast.get_docstring(node) or "").strip()) > 15, f"{node.name}'s docstring says nothing"
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            arguments = [*node.args.args, *node.args.kwonlyargs]
+            assert node.returns is not None and all(argument.annotation for argument in arguments), node.name
+
+
+# ---------------------------------------------------------------------- notebooks
+
+
+def read_notebook(path: Path) -> dict[str, Any]:
+    """A notebook as JSON."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def source(cell: dict[str, Any]) -> str:
+    """A cell's text."""
+    return "".join(cell["source"])
+
+
+def test_the_recipe_stands_in_the_folder() -> None:
+    names = ["0_pool", "1_metadata", "2_match", "3_balance", "4_train", "5_evaluate", "6_ablation"]
+    assert [path.stem for path in NOTEBOOKS] == names
+
+
+NOT_IN_A_NOTEBOOK = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.AsyncFor, ast.If, ast.Try,
+    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.BinOp, ast.AugAssign,
+)  # fmt: skip
+
+
+def faults(code: str) -> list[str]:
+    """What a thin notebook must not hold, of a cell's code."""
+    return [type(node).__name__ for node in ast.walk(ast.parse(code)) if isinstance(node, NOT_IN_A_NOTEBOOK)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_thin(path: Path) -> None:
+    notebook = read_notebook(path)
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    cells = notebook["cells"]
+    assert cells[0]["cell_type"] == "markdown" and source(cells[0]).startswith("# ")
+    assert "§" in source(cells[0]) and "?" in source(cells[0]) or path.stem == "0_pool", "the paper's section and the question"
+    assert [cell["cell_type"] for cell in cells if "parameters" in cell["metadata"].get("tags", [])] == ["code"]
+    assert len({cell["id"] for cell in cells}) == len(cells)
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [] and cell["execution_count"] is None, "stored with outputs"
+            assert faults(source(cell)) == [], source(cell)
+            assert len(source(cell).splitlines()) <= 15, "a cell is one call, not a program"
+
+
+@pytest.mark.parametrize("code", ["def f():\n    pass", "for x in y:\n    pass", "a = b + 1", "[x for x in y]", "f(lambda x: x)"])
+def test_thinness_test_sees_a_fault(code: str) -> None:
+    assert faults(code)
+
+
+# ---------------------------------------------------------------------- the folder
+
+KNOWN = {
+    ".ci", ".dvc", ".dvcignore", ".gitattributes", ".gitignore", ".python-version", "CITATION.cff", "LICENSE", "Makefile", "NOTICE",
+    "README.md", "benchmarks", "docs", "dvc.lock", "dvc.yaml", "environment.yml", "mc2lib", "notebooks", "params.yaml", "pyproject.toml",
+    "requirements.lock", "results", "scales", "sources", "tests",
+}  # fmt: skip
+
+
+def test_nothing_unknown_lies_at_the_top(tracked: list[Path]) -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in tracked} <= KNOWN
+
+
+#: Hosts of package registries, and absolute paths of some machine.
+FORBIDDEN = re.compile(
+    r"(registry\.npmjs|pypi\.org|pythonhosted|npmmirror|artifactory|huggingface\.co/(?!papers|docs)|https?://\d+\.\d+|localhost:\d"
+    r"|(?<![\w.:/}])/(?:home|Users|root|work|mnt)/\w|/tmp/w\b)"
+)
+
+
+def test_no_registry_and_no_machine_is_named(tracked: list[Path]) -> None:
+    own = {ROOT / "tests" / "test_study.py"}
+    texts = [p for p in tracked if p.suffix not in {".png", ".parquet", ".tar", ".gz"} and p not in own]
+    found = {f"{p.relative_to(ROOT)}: {m.group(0)}" for p in texts for m in FORBIDDEN.finditer(p.read_text(encoding="utf-8", errors="replace"))}
+    assert not found
+
+
+@pytest.mark.parametrize("text", ["see /home/ann/x", '"resolved": "https://registry.npmjs.org/a"', "'/root/x'"])
+def test_forbidden_words_are_seen(text: str) -> None:
+    assert FORBIDDEN.search(text)
+
+
+# ---------------------------------------------------------------------- DVC
+
+
+def stages() -> dict[str, Any]:
+    """dvc.yaml's stages; those of `foreach` as their `do`."""
+    content = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return {name: stage.get("do", stage) | {"foreach": stage.get("foreach")} for name, stage in content.items()}
+
+
+def test_a_stage_is_a_notebook() -> None:
+    of_stage = {name: stage["cmd"].split()[4] for name, stage in stages().items() if "notebook" in stage["cmd"]}
+    assert list(of_stage.values()) == [path.stem for path in NOTEBOOKS]
+    assert [path.stem.split("_")[1] for path in NOTEBOOKS] == list(of_stage)
+    assert set(stages()) - set(of_stage) == {"sources"}
+    for name, notebook in of_stage.items():
+        assert f"notebooks/{notebook}.ipynb" in stages()[name]["deps"]
+
+
+def test_arms_are_written_once() -> None:
+    found = stages()
+    assert found["train"]["foreach"] == found["evaluate"]["foreach"] == "${arms}"
+    assert not [name for name in load_params(ROOT).arms if name in (ROOT / "dvc.yaml").read_text(encoding="utf-8")]
+
+
+def test_no_stage_depends_on_the_machine_or_on_reports() -> None:
+    for name, stage in stages().items():
+        text = json.dumps({key: stage.get(key) for key in ("deps", "params", "outs", "metrics")})
+        assert "machine" not in text and "reports" not in text, name
+
+
+def test_all_that_shapes_results_is_a_parameter_of_some_stage() -> None:
+    tracked_params: set[str] = set()
+    of_scales: set[str] = set()
+    for stage in stages().values():
+        for entry in stage.get("params", []):
+            if isinstance(entry, str):
+                tracked_params.add(entry.split(".")[0])
+            else:
+                of_scales |= {key.split(".")[0] for keys in entry.values() for key in keys}
+    study = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert tracked_params == set(study) - {"machine", "scale"}  # the scale is in the name of the file that is tracked
+    for path in (ROOT / "scales").glob("*.yaml"):
+        own = set(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
+        assert own <= of_scales, f"{path.name} sets what no stage tracks there"
+
+
+#: Modules whose edits leave every result as it is: reading, writing, naming and drawing.
+PLUMBING = {"errors", "params", "schemas", "effects.config", "effects.files", "effects.paths", "effects.machine"}
+
+
+def reached(name: str) -> set[str]:
+    """The mc2lib modules (dotted, without `mc2lib.`) that `name` imports, directly or not, itself included."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        module = waiting.pop()
+        path = PACKAGE / (module.replace(".", "/") + ".py")
+        if module in found or not path.exists():
+            continue
+        found.add(module)
+        waiting += [other.removeprefix("mc2lib.") for other in imports(path) if other.startswith("mc2lib.")]
+    return found
+
+
+@pytest.mark.parametrize("stage", [name for name in stages() if name != "sources"])
+def test_a_stage_depends_on_the_library_it_calls(stage: str) -> None:
+    """Every module that the notebook's calls are made of is a dependency, whole or by its folder."""
+    notebook = read_notebook(ROOT / "notebooks" / (stages()[stage]["cmd"].split()[4] + ".ipynb"))
+    code = "\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    called = {
+        (node.module or "").removeprefix("mc2lib.")
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mc2lib.effects")
+    }
+    deps = [dep.replace("${key}", "*") for dep in stages()[stage]["deps"]]
+    assert called - PLUMBING
+    for module in sorted(called - PLUMBING):
+        path = f"mc2lib/{module.replace('.', '/')}.py"
+        assert path in deps, f"{stage} calls {module}"
+        for other in sorted(reached(module) - PLUMBING):
+            if other.startswith(("effects.", "figures.")):
+                continue
+            file = f"mc2lib/{other.replace('.', '/')}.py"
+            assert any(file == dep or file.startswith(f"{dep}/") for dep in deps), f"{stage} rests on {file}"
+
+
+def test_every_dependency_is_there() -> None:
+    made = [out if isinstance(out, str) else next(iter(out)) for stage in stages().values() for out in stage.get("outs", [])]
+    for stage in stages().values():
+        for dep in stage["deps"]:
+            ours = dep.startswith(("data/", "results/", "runs/"))
+            assert ours and any(dep.startswith(out.split("$")[0]) or out.startswith(dep) for out in made) or (ROOT / dep).exists(), dep
