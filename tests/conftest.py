@@ -37,7 +37,11 @@ def root() -> Path:
 def tracked(root: Path) -> list[Path]:
     """The checkout's own files: what git tracks or would track."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [root / line for line in listed.stdout.splitlines() if (root / line).is_file()]
 

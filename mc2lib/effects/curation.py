@@ -70,13 +70,17 @@ def match_pools(root: Path, params: Params) -> pd.DataFrame:
     began = shown = time.monotonic()
     done, rows = 0, []
     with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
-        for future in as_completed([workers.submit(_match_pool, root, params, *job) for job in jobs]):
-            rows.append(future.result())
-            done += rows[-1]["pairs"]
-            now = time.monotonic()
-            if now - shown > REPORT_SECONDS or done == total:
-                shown = now
-                print(_progress(done, total, now - began), flush=True)
+        futures = [workers.submit(_match_pool, root, params, *job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                rows.append(future.result())
+                done += rows[-1]["pairs"]
+                now = time.monotonic()
+                if now - shown > REPORT_SECONDS or done == total:
+                    shown = now
+                    print(_progress(done, total, now - began), flush=True)
+        finally:
+            workers.shutdown(cancel_futures=True)  # one failure ends the stage, at once
     return pd.DataFrame(rows).sort_values(["mix", "seed", "index"]).reset_index(drop=True)
 
 
@@ -182,6 +186,25 @@ def load_language_model() -> LanguageModel:
     return model
 
 
+def count_matched(root: Path, params: Params, mix: str, seed: int) -> pd.DataFrame:
+    """How well each index covers each language in one pool draw.
+
+    Returns:
+        one row a (index, language): pairs, `matched` the share that matches, `entries` a matched pair.
+    """
+    parts = []
+    for index in INDICES:
+        table = read_table(Paths(root).matches(mix, seed, index), MATCHES)
+        lengths = pc.list_value_length(table["entries"]).to_numpy()
+        frame = pd.DataFrame({"language": table["language"].to_pandas(), "hit": lengths > 0, "entries": lengths})
+        grouped = frame.groupby("language")
+        counted = pd.DataFrame({"pairs": grouped.size(), "matched": grouped["hit"].mean()})
+        counted["entries"] = grouped["entries"].sum() / grouped["hit"].sum().clip(lower=1)
+        known = [language for language in (*params.languages, OTHER) if language in counted.index]
+        parts.append(counted.loc[known].reset_index().assign(index=index))
+    return pd.concat(parts, ignore_index=True)[["index", "language", "pairs", "matched", "entries"]]
+
+
 # ---------------------------------------------------------------------- balance
 
 
@@ -200,8 +223,15 @@ def balance_pools(root: Path, params: Params) -> pd.DataFrame:
         InputError: a pool or its matches are missing, broken or of another run.
     """
     jobs = [(mix, seed) for mix in used_mixes(params) for seed in params.seeds]
+    reports = []
     with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
-        return pd.concat(workers.map(_balance_pool, repeat(root), repeat(params), jobs), ignore_index=True)
+        done = workers.map(_balance_pool, repeat(root), repeat(params), jobs)
+        for number, ((mix, seed), report) in enumerate(zip(jobs, done, strict=True), 1):
+            reports.append(report)
+            kept = report.groupby("curation", sort=False)["kept"].sum()
+            shown = " · ".join(f"{curation} {pairs:,}" for curation, pairs in kept.items())
+            print(f"balance {number}/{len(jobs)} | {mix} | seed {seed} | kept: {shown}", flush=True)
+    return pd.concat(reports, ignore_index=True)
 
 
 def _balance_pool(root: Path, params: Params, job: tuple[str, int]) -> pd.DataFrame:
@@ -220,8 +250,6 @@ def _balance_pool(root: Path, params: Params, job: tuple[str, int]) -> pd.DataFr
         curated = curate(labelled, matches, curation, params.curation.t_en, seed)
         write_table(curated.table, paths.curated(mix, seed, curation), CURATED)
         reports.append(curated.report.assign(mix=mix, seed=seed, curation=curation))
-        kept = f"{curated.table.num_rows:,} of {pool.num_rows:,} pairs"
-        print(f"balance {mix} | seed {seed} | {curation}: {kept}", flush=True)
     columns = ["mix", "seed", "curation", "language", "pairs", "eligible", "matched", "drawn", "kept", "t", "p"]
     return pd.concat(reports, ignore_index=True)[columns]
 
@@ -359,6 +387,17 @@ def _compare(language: str, found: pd.Series) -> dict[str, Any]:
         "other": float((found == OTHER).mean()) if len(found) else float("nan"),
         "mistaken_for": str(wrong.value_counts().sort_index().idxmax()) if len(wrong) else "",
     }
+
+
+def select_report(
+    report: pd.DataFrame, params: Params, mix: str, seed: int, curation: str | None = None
+) -> pd.DataFrame:
+    """The rows of one pool draw, and of one way to curate if it is named, in the study's order of languages."""
+    rows = report[(report["mix"] == mix) & (report["seed"] == seed)]
+    if curation is not None:
+        rows = rows[rows["curation"] == curation]
+    order = [*params.languages, OTHER]
+    return rows.sort_values("language", key=lambda names: names.map(order.index), kind="stable").reset_index(drop=True)
 
 
 def summarise_steps(report: pd.DataFrame, mix: str, seed: int, curations: Sequence[str] | None = None) -> pd.DataFrame:

@@ -107,7 +107,12 @@ def _build_language(root: Path, rules: Metadata, language: str) -> pd.DataFrame:
     }
     table = merge_sources(kept, rules.entry_characters)
     write_table(table, Paths(root).metadata(language), METADATA)
-    candidates = {"wordnet": len(kept["wordnet"]), "unigram": len(unigrams), "bigram": len(bigrams), "title": len(titles)}
+    candidates = {
+        "wordnet": len(kept["wordnet"]),
+        "unigram": len(unigrams),
+        "bigram": len(bigrams),
+        "title": len(titles),
+    }
     caps = {"unigram": rules.unigram_cap, "bigram": rules.bigram_cap, "title": rules.title_cap}
     origins = {
         "wordnet": "WordNet 3.1" if kept["wordnet"] else "",

@@ -47,7 +47,7 @@ class Paths:
         return self.root / "data" / "curated" / mix / str(seed) / f"{curation}.parquet"
 
     def run(self, arm: str, seed: int) -> Path:
-        """One training run: weights.safetensors, model.json, log.parquet, checkpoint.pt."""
+        """One training run: weights.safetensors, model.json, log.csv, checkpoint.pt."""
         return self.root / "runs" / arm / str(seed)
 
     def evaluation_result(self, arm: str) -> Path:

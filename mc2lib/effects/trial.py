@@ -19,8 +19,8 @@ from mc2lib.effects.files import read_json
 from mc2lib.effects.study import print_results, run_dvc
 from mc2lib.errors import InputError, nearest
 
-#: The smoke study's arms: in every table, of both towers, at 1.0x and scaled, with two tokenizers.
-SMOKE_ARMS = ("small-english", "small-worldwide", "large-worldwide-scaled", "tokenizer-bytes")
+#: The smoke study's arms: every table has one, both towers, equal and scaled pairs, and an effect to decide.
+SMOKE_ARMS = ("small-english", "small-worldwide", "large-worldwide-scaled")
 
 #: Its languages: five scripts, two of them without spaces.
 SMOKE_LANGUAGES = ("en", "ru", "de", "ja", "ar", "th", "sw")

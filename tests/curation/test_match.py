@@ -32,7 +32,11 @@ def find(text: str, entries: list[str], bordered: bool = True) -> list[str]:
         ("what?", ["what?", "?", "hat?"], ["what?", "?"]),
         ("C++ or C", ["C++", "C"], ["C++", "C"]),
         ("xC++y C++y", ["C++"], ["C++"]),  # an end that is punctuation needs no border
-        ("我爱iPhone手机", ["iPhone", "爱", "手机", "爱i"], ["爱", "手机"]),  # no border beside Han, but Latin needs one
+        (
+            "我爱iPhone手机",
+            ["iPhone", "爱", "手机", "爱i"],
+            ["爱", "手机"],
+        ),  # no border beside Han, but Latin needs one
         ("อาหารไทย", ["ไทย", "อาหาร"], ["ไทย", "อาหาร"]),
         ("한국어는", ["한국어", "한국어는"], ["한국어는"]),  # Hangul is spaced
         ("cat cat cat", ["cat"], ["cat"]),  # distinct
@@ -111,7 +115,9 @@ def real_entries(language: str) -> list[str]:
 @pytest.mark.parametrize("language", REAL)
 @pytest.mark.parametrize("bordered", [True, False])
 def test_equals_the_oracle_on_real_texts(language: str, bordered: bool):
-    entries = real_entries(language) + [e for other in ("en", "zh", "th") if other != language for e in REAL[other]["names"]]
+    entries = real_entries(language) + [
+        e for other in ("en", "zh", "th") if other != language for e in REAL[other]["names"]
+    ]
     entries = list(dict.fromkeys(entries))
     texts = [text for group in REAL[language].values() for text in group] + REAL["en"]["keywords"]
     found = match(pa.array(texts), build_index(entries, bordered)).to_pylist()
@@ -127,7 +133,9 @@ ENTRIES = st.lists(st.text(LETTERS, min_size=1, max_size=4), max_size=30, unique
 @settings(max_examples=400, deadline=None)
 @given(TEXTS, ENTRIES, st.booleans())
 def test_equals_the_oracle_on_mixed_scripts(texts: list[str], entries: list[str], bordered: bool):
-    assert match(pa.array(texts, pa.string()), build_index(entries, bordered)).to_pylist() == find_entries(texts, entries, bordered)
+    assert match(pa.array(texts, pa.string()), build_index(entries, bordered)).to_pylist() == find_entries(
+        texts, entries, bordered
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -29,7 +29,9 @@ def test_words_are_counted_in_hexadecimal():
     assert len(parse_lemmas([f"00000001 03 n 10 {words} 000 | sixteen"], "data.noun")) == 16
 
 
-@pytest.mark.parametrize("line", ["00001740 03 n", "00001740 03 n zz entity 0", "00001740 03 n 02 entity 0", "00001740 03 n 00 000 |"])
+@pytest.mark.parametrize(
+    "line", ["00001740 03 n", "00001740 03 n zz entity 0", "00001740 03 n 02 entity 0", "00001740 03 n 00 000 |"]
+)
 def test_broken_line_is_named(line: str):
     with pytest.raises(InputError, match=r"data\.noun:2"):
         parse_lemmas(["  licence", line], "data.noun")

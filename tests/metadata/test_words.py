@@ -33,7 +33,8 @@ def test_join_words_as_the_language_writes():
 
 
 @pytest.mark.parametrize(
-    ("phrase", "expected"), [("Red Cat", 2.0), ("red", 2.0), ("red dog", 0.0), ("", 0.0), ("cat of red", 2.0), ("cat", 5.0)]
+    ("phrase", "expected"),
+    [("Red Cat", 2.0), ("red", 2.0), ("red dog", 0.0), ("", 0.0), ("cat of red", 2.0), ("cat", 5.0)],
 )
 def test_phrase_frequency_is_the_rarest_words(phrase: str, expected: float):
     assert phrase_frequency(phrase, {"red": 2.0, "cat": 5.0, "of": 9.0}, "en") == expected

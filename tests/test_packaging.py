@@ -1,0 +1,91 @@
+"""pyproject.toml, requirements.lock, environment.yml and the Makefile say the same."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT, run
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PINNED = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", LOCK, flags=re.MULTILINE)
+DIRECT = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]
+ENVIRONMENT: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("needed", DIRECT, ids=str)
+def test_the_lock_holds_what_the_project_asks(needed: Requirement) -> None:
+    versions = [version for name, version in PINNED if canonicalize_name(name) == canonicalize_name(needed.name)]
+    assert versions, f"{needed.name} is not locked"
+    assert all(needed.specifier.contains(version) for version in versions)
+
+
+def test_every_pin_has_a_hash_and_no_index_is_named() -> None:
+    blocks = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(PINNED) and all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in LOCK and "index-url" not in LOCK and " @ " not in LOCK
+
+
+def test_conda_users_get_the_same_pins() -> None:
+    pip = next(entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict))
+    assert pip == ["-r requirements.lock"]
+    python = next(entry for entry in ENVIRONMENT["dependencies"] if str(entry).startswith("python "))
+    assert SpecifierSet(python.removeprefix("python ")) == SpecifierSet(PROJECT["requires-python"])
+    assert ENVIRONMENT["name"] == PROJECT["name"]
+
+
+def test_the_makefile_asks_for_the_projects_python() -> None:
+    low, high = re.findall(r"\((\d+, \d+)\)", (ROOT / "Makefile").read_text(encoding="utf-8"))[:2]
+    assert f">={low},<{high}".replace(", ", ".") == PROJECT["requires-python"]
+
+
+def test_licence_and_citation() -> None:
+    assert PROJECT["license"] == "Apache-2.0"
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text and "END OF TERMS AND CONDITIONS" in text
+    citation = YAML(typ="safe", pure=True).load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["license"] == "Apache-2.0" and citation["version"] == PROJECT["version"]
+    assert "2507.22062" in str(citation["preferred-citation"])
+
+
+def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_makefile_names_its_targets() -> None:
+    shown = make("help").stdout
+    for target in ("repro", "test", "smoke", "arm", "lab", "plan", "bench", "check", "env", "clean"):
+        assert f"make {target}" in shown
+        assert make("--dry-run", target).returncode == 0
+
+
+def test_an_old_python_is_refused_with_the_cure(tmp_path: Path) -> None:
+    """In a copy with a space in its path, where only a Python 3.10 is to be found."""
+    copy = tmp_path / "a checkout"
+    old = tmp_path / "bin"
+    for folder in (copy, old):
+        folder.mkdir()
+    for name in ("Makefile", "requirements.lock"):
+        (copy / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("python3", "python3.13", "python3.12", "python3.11"):
+        (old / name).write_text("#!/bin/sh\nexit 1\n")
+        (old / name).chmod(0o755)
+    done = subprocess.run(
+        ["make", "env"], cwd=copy, env={"PATH": f"{old}:/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert done.returncode != 0 and "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
+    assert not (copy / ".venv").exists()
+
+
+def test_the_commands_are_listed_and_unknown_ones_refused() -> None:
+    assert "smoke" in run("-m", "mc2lib", "--help").stdout
+    refused = run("-m", "mc2lib", "repor")
+    assert refused.returncode == 2 and "invalid choice" in refused.stderr

@@ -1,0 +1,125 @@
+import copy
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from mc2lib.errors import InputError, nearest
+from mc2lib.params import Arm, Noise, Params, parse
+from tests.conftest import ROOT
+
+yaml = YAML(typ="safe", pure=True)
+STUDY: dict[str, Any] = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+SCALES: dict[str, Any] = {
+    p.stem: yaml.load(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "scales").glob("*.yaml"))
+}
+
+
+def edited(path: str, value: Any) -> Params:
+    """The laptop study with the value at a dotted path of params.yaml replaced."""
+    study = copy.deepcopy(STUDY)
+    *parents, last = path.split(".")
+    place = study
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    return parse(study, SCALES["laptop"])
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "workstation", "paper"])
+def test_every_scale_validates(scale: str) -> None:
+    params = parse(STUDY, SCALES[scale])
+    assert set(params.towers) >= {arm.tower for arm in params.arms.values()}
+    assert params.training.learning_rate == SCALES[scale]["training"]["learning_rate"]
+
+
+def test_yaml_is_read_as_dvc_reads_it() -> None:
+    assert yaml.load("[no, 5e-4]") == ["no", 5e-4]
+
+
+def test_values_are_typed() -> None:
+    params = parse(STUDY, SCALES["laptop"])
+    assert params.arms["small-english"] == Arm("small", "english", "english", 1.0, "gemma", "base")
+    assert params.arms["small-worldwide-scaled"].seen == "1/english_share"
+    assert params.pool.mixes["clean"] == Noise(0.04, 0.04, 0.04, 0.03)
+    assert params.languages[0] == "en" and isinstance(params.languages, tuple)
+    assert type(params.pool.pairs) is int and type(params.training.learning_rate) is float
+
+
+def test_the_issue_of_the_study() -> None:
+    """The numbers that the recipe fixes."""
+    params = parse(STUDY, SCALES["laptop"])
+    assert len(params.seeds) >= 3 and params.pool.english_share == 0.44
+    assert len(params.pool.held_out_styles) >= 2
+    assert sum(vars(params.pool.mixes["base"]).values()) == pytest.approx(0.30)
+    assert {arm.curation for arm in params.arms.values()} == {
+        "raw", "english", "english_metadata", "merged", "isolated_t_en", "isolated"
+    }  # fmt: skip
+    assert {arm.tokenizer for arm in params.arms.values()} == {"gemma", "pool", "bytes"}
+
+
+def test_a_scale_overrides_section_by_section() -> None:
+    params = parse(STUDY, SCALES["paper"])
+    assert params.training.beta2 == 0.95 and params.training.beta1 == STUDY["training"]["beta1"]
+
+
+def test_params_are_frozen() -> None:
+    params = parse(STUDY, SCALES["laptop"])
+    with pytest.raises(AttributeError):
+        params.scale = "paper"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("sede", [0], r"unknown key 'sede'. Did you mean 'seeds'\?"),
+        ("pool.english_shar", 0.4, r"params.pool: unknown key 'english_shar'. Did you mean 'english_share'\?"),
+        ("pool.english_share", "half", r"params.pool.english_share: 'half' is str, not float"),
+        ("pool.english_share", 1.5, r"1.5 is not in 0..1"),
+        ("pool.english_share", True, r"is bool, not float"),
+        ("pool.forms.frame", 0.9, r"shares do not sum to 1"),
+        ("pool.mixes.base.boilerplate", 0.9, r"params.pool.mixes.base: shares sum to"),
+        ("pool.mixes.base.boilerplate", -0.1, r"params.pool.mixes.base"),
+        ("arms.raw.tower", "smal", r"params.arms.raw: no tower 'smal'. Did you mean 'small'\?"),
+        ("arms.raw.mix", "clan", r"no mix 'clan'. Did you mean 'clean'\?"),
+        ("arms.raw.curation", "mergd", r"'mergd' is not allowed. Did you mean 'merged'\?"),
+        ("arms.raw.seen", "twice", r"params.arms.raw.seen: 'twice' is neither"),
+        ("arms.raw.seen", 0, r"seen is 0.0. Write a number above zero"),
+        ("arms.raw.sen", 1.0, r"params.arms.raw: unknown key 'sen'. Did you mean 'seen'\?"),
+        (
+            "tables.curation",
+            ["small-englsh"],
+            r"params.tables.curation: no arm 'small-englsh'. Did you mean 'small-english'\?",
+        ),
+        ("seeds", [], r"params.seeds: \[\] is not a list"),
+        ("seeds", [1, 1], r"a seed stands twice"),
+        ("seeds", [0.5], r"params.seeds\[0\]: 0.5 is float, not int"),
+        ("languages", ["de", "en"], r"must begin with en"),
+        ("languages", ["en", "de", "de"], r"no language twice"),
+        ("machine.processes", "many", r"'many' is neither"),
+        ("metadata", 3, r"params.metadata: 3 is not a mapping"),
+    ],
+)
+def test_bad_values_are_refused_by_name(path: str, value: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        edited(path, value)
+
+
+@pytest.mark.parametrize(("section", "key"), [("pool", "pairs"), ("training", "steps"), ("curation", "t_en")])
+def test_numbers_of_a_scale_are_above_zero(section: str, key: str) -> None:
+    with pytest.raises(InputError, match=rf"params.{section}.{key}: 0 is not above zero"):
+        parse(STUDY, {**SCALES["laptop"], section: {**SCALES["laptop"][section], key: 0}})
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(InputError, match=r"params.pool: key 'pairs' is missing"):
+        parse(STUDY, {**SCALES["laptop"], "pool": {"concepts": 4, "image_size": 32}})
+
+
+def test_an_unknown_arm_gets_the_near_miss() -> None:
+    with pytest.raises(InputError, match=r"no arm 'small-wordwide'. Did you mean 'small-worldwide'\?"):
+        parse(STUDY, SCALES["laptop"]).arm("small-wordwide")
+
+
+def test_nearest_lists_all_when_none_is_close() -> None:
+    assert nearest("zebra", ["b", "a"]) == "Known: a, b."
