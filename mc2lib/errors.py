@@ -19,6 +19,10 @@ class InputError(ValueError):
         super().__init__(f"{place}: {fault}. {cure}")
         self.place, self.fault, self.cure = place, fault, cure
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
+        """What a worker process raises must reach the one that waits for it."""
+        return InputError, (self.place, self.fault, self.cure)
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence naming the known word closest to `name`, or all of them if none is close."""

@@ -268,7 +268,9 @@ def _check(params: Params) -> None:
     for name, mix in params.pool.mixes.items():
         shares = dataclasses.astuple(mix)
         if min(shares) < 0 or sum(shares) >= 1:
-            raise InputError(f"params.pool.mixes.{name}", f"shares sum to {sum(shares):g}", "Keep them in 0..1, under 1 in all.")
+            raise InputError(
+                f"params.pool.mixes.{name}", f"shares sum to {sum(shares):g}", "Keep them in 0..1, under 1 in all."
+            )
     if abs(sum(dataclasses.astuple(params.pool.forms)) - 1) > 1e-6:
         raise InputError("params.pool.forms", "shares do not sum to 1", "Correct them.")
     for place, share in (

@@ -39,7 +39,7 @@ def test_a_draw_depends_on_the_id_alone(order: list[int], salt: int) -> None:
 
 def test_uniform_draws_are_uniform() -> None:
     draws = uniform(IDS, key("test"))
-    assert 0 <= draws.min() and draws.max() < 1
+    assert draws.min() >= 0 and draws.max() < 1
     counts = np.bincount((draws * 20).astype(int), minlength=20)
     assert abs(counts / len(IDS) - 0.05).max() < 0.003  # 6 s.d.
     assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.014  # neighbours do not follow each other

@@ -31,7 +31,11 @@ LANGUAGES = ("en", "de", "ja")
 
 def name_of(concept: str, language: str) -> str:
     """A made-up name that is different in each language."""
-    return {"en": concept, "de": concept.title() + "ding", "ja": "絵" + chr(0x30A2 + 2 * sorted(CONCEPTS).index(concept))}[language]
+    return {
+        "en": concept,
+        "de": concept.title() + "ding",
+        "ja": "絵" + chr(0x30A2 + 2 * sorted(CONCEPTS).index(concept)),
+    }[language]
 
 
 def write_json(content: object, path: Path) -> None:
@@ -43,8 +47,10 @@ def draw(style: int, concept: int) -> str:
     """An SVG body: a shape by concept, shades by style."""
     hue = (concept * 31 + style * 3) % 360
     return (
-        f'<circle cx="{6 + concept % 5 * 5}" cy="{6 + concept // 5 * 9}" r="{5 + style % 3}" fill="hsl({hue},80%,50%)"/>'
-        f'<rect x="{concept % 3 * 8}" y="{20 - concept}" width="{6 + style}" height="7" fill="hsl({(hue + 120) % 360},60%,40%)"/>'
+        f'<circle cx="{6 + concept % 5 * 5}" cy="{6 + concept // 5 * 9}" r="{5 + style % 3}" '
+        f'fill="hsl({hue},80%,50%)"/>'
+        f'<rect x="{concept % 3 * 8}" y="{20 - concept}" width="{6 + style}" height="7" '
+        f'fill="hsl({(hue + 120) % 360},60%,40%)"/>'
     )
 
 
@@ -54,7 +60,10 @@ def write_sources(root: Path) -> None:
     for number, style in enumerate(STYLES):
         icons = {name: {"body": draw(number, i)} for i, name in enumerate(CONCEPTS)}
         write_json({"prefix": style, "icons": icons, "width": 32, "height": 32}, sources / "iconify" / f"{style}.json")
-    chars = {"chars": {name: char for name, (char, _) in CONCEPTS.items()}, "families": dict.fromkeys(CONCEPTS, "Things")}
+    chars = {
+        "chars": {name: char for name, (char, _) in CONCEPTS.items()},
+        "families": dict.fromkeys(CONCEPTS, "Things"),
+    }
     write_json(chars, sources / "iconify" / "chars.json")
     for language in LANGUAGES:
         annotations = {
@@ -68,7 +77,9 @@ def write_sources(root: Path) -> None:
         }
         write_json(names, sources / "localenames" / f"{language}.json")
     for code in ("eng", "deu_1996", "jpn"):
-        text = "<p>All human beings are born free, and equal in dignity.</p><p>人間は、生まれながらにして自由である。</p>"
+        text = (
+            "<p>All human beings are born free, and equal in dignity.</p><p>人間は、生まれながらにして自由である。</p>"
+        )
         (sources / "udhr").mkdir(parents=True, exist_ok=True)
         (sources / "udhr" / f"{code}.html").write_text(text, encoding="utf-8")
     (sources / "tokenizers").mkdir(parents=True)

@@ -26,7 +26,9 @@ Features = npt.NDArray[np.float32]
 BATCH = 512
 
 
-def save_checkpoint(path: Path, digest: str, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def save_checkpoint(
+    path: Path, digest: str, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
     """Write the state after `step` steps, atomically; `digest` says what run it belongs to."""
     state = {"digest": digest, "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
     with atomic(path) as temporary:
@@ -73,7 +75,7 @@ def is_done(folder: Path, digest: str) -> bool:
 class Encoder:
     """A trained model, images and texts in, normalised features out."""
 
-    model: torch.nn.Module
+    model: Any  # open_clip.CustomTextCLIP
     text_encoder: TextEncoder
     context_length: int
     device: torch.device
@@ -82,7 +84,9 @@ class Encoder:
     def encode_images(self, images: npt.NDArray[np.uint8]) -> Features:
         """uint8 [n, H, W, 3] to float32 [n, D], rows of length one."""
         parts = [
-            self.model.encode_image(normalise(torch.from_numpy(images[i : i + BATCH].copy()).to(self.device)), normalize=True)
+            self.model.encode_image(
+                normalise(torch.from_numpy(images[i : i + BATCH].copy()).to(self.device)), normalize=True
+            )
             for i in range(0, len(images), BATCH)
         ]
         return torch.cat(parts).float().cpu().numpy()
@@ -118,6 +122,8 @@ def load_encoder(run: Path) -> Encoder:
     try:
         model.load_state_dict(load_file(run / "weights.safetensors"))
     except Exception as error:
-        raise InputError(str(run), f"weights do not fit model.json ({error})", "Delete the folder and run `dvc repro`.") from error
+        raise InputError(
+            str(run), f"weights do not fit model.json ({error})", "Delete the folder and run `dvc repro`."
+        ) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Encoder(model.eval().to(device), text_encoder, description["context_length"], device)

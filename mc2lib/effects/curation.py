@@ -24,14 +24,13 @@ from mc2lib.curation.lid import LanguageModel, identify
 from mc2lib.curation.match import Index, build_index, match, match_languages
 from mc2lib.effects.files import read_table, write_table
 from mc2lib.effects.machine import processes
-from mc2lib.effects.metadata import load_metadata
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError, nearest
 from mc2lib.hashing import key
 from mc2lib.hashing import mix as hash_ids
 from mc2lib.languages import OTHER, spaced
 from mc2lib.params import Curation, Params
-from mc2lib.schemas import CURATED, MATCHES, POOL, TRUTH
+from mc2lib.schemas import CURATED, MATCHES, METADATA, POOL, TRUTH
 
 #: English metadata; all languages' as one list; each language's own.
 INDICES = ("english", "merged", "isolated")
@@ -123,13 +122,17 @@ def load_index(root: Path, languages: tuple[str, ...]) -> Index:
     A merged list knows no language, so its borders follow each entry's characters alone.
     """
     if len(languages) == 1:
-        return build_index(load_metadata(root, languages[0])["entry"].to_pylist(), spaced(languages[0]))
+        return build_index(_read_metadata(root, languages[0])["entry"].to_pylist(), spaced(languages[0]))
     return build_index(merged_entries(root, languages), bordered=True)
+
+
+def _read_metadata(root: Path, language: str) -> pa.Table:
+    return read_table(Paths(root).metadata(language), METADATA)
 
 
 def merged_entries(root: Path, languages: Iterable[str]) -> list[str]:
     """All languages' entries in one list, English first, each once."""
-    return list(dict.fromkeys(e for language in languages for e in load_metadata(root, language)["entry"].to_pylist()))
+    return list(dict.fromkeys(e for language in languages for e in _read_metadata(root, language)["entry"].to_pylist()))
 
 
 def load_pool(root: Path, params: Params, mix: str, seed: int) -> pa.Table:
@@ -302,7 +305,7 @@ def explain_text(root: Path, params: Params, text: str, language: str, mix: str,
     """
     if language not in params.languages:
         raise InputError("language", f"no metadata in '{language}'", nearest(language, params.languages))
-    metadata = load_metadata(root, language).to_pandas()
+    metadata = _read_metadata(root, language).to_pandas()
     found = match(pa.array([text]), load_index(root, (language,)))[0].as_py()
     matches = read_table(Paths(root).matches(mix, seed, "isolated"), MATCHES)
     balance = find_thresholds(matches, "isolated", params.curation.t_en)
@@ -319,7 +322,7 @@ def explain_text(root: Path, params: Params, text: str, language: str, mix: str,
 def _entry_names(root: Path, params: Params, index: str, group: str) -> list[str]:
     if index == "merged":
         return merged_entries(root, params.languages)
-    names: list[str] = load_metadata(root, "en" if index == "english" else group)["entry"].to_pylist()
+    names: list[str] = _read_metadata(root, "en" if index == "english" else group)["entry"].to_pylist()
     return names
 
 

@@ -29,7 +29,7 @@ import wordfreq
 from mc2lib.effects.files import read_json, read_table, write_table
 from mc2lib.effects.machine import processes
 from mc2lib.effects.paths import Paths
-from mc2lib.effects.pool import read_udhr
+from mc2lib.effects.udhr import read_udhr
 from mc2lib.errors import InputError
 from mc2lib.languages import cldr_locale, udhr_code, wordfreq_code
 from mc2lib.metadata.merge import SOURCES, merge_sources

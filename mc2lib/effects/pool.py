@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +20,7 @@ from mc2lib.effects.images import decode, write_shard
 from mc2lib.effects.machine import processes
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.sources import STYLES
+from mc2lib.effects.udhr import read_udhr
 from mc2lib.errors import InputError, nearest
 from mc2lib.languages import spaced, udhr_code
 from mc2lib.params import Params
@@ -46,12 +46,22 @@ def render_drawings(root: Path, params: Params) -> pd.DataFrame:
     families = read_json(paths.sources / "iconify" / "chars.json")["families"]
     sets = {style: read_json(paths.sources / "iconify" / f"{style}.json") for style in STYLES}
     _require_styles(params)
-    concepts = [c for c in captions if all(c in icons["icons"] or c in icons.get("aliases", {}) for icons in sets.values())]
+    concepts = [
+        c for c in captions if all(c in icons["icons"] or c in icons.get("aliases", {}) for icons in sets.values())
+    ]
     size = params.pool.image_size
     with ProcessPoolExecutor(processes(params)) as workers:
-        rendered = dict(zip(STYLES, workers.map(_render_style, sets.values(), repeat(concepts), repeat(size)), strict=True))
+        rendered = dict(
+            zip(STYLES, workers.map(_render_style, sets.values(), repeat(concepts), repeat(size)), strict=True)
+        )
     rows = [
-        {"image": f"{style}/{concept}", "concept": concept, "style": style, "family": families.get(concept, ""), "png": png}
+        {
+            "image": f"{style}/{concept}",
+            "concept": concept,
+            "style": style,
+            "family": families.get(concept, ""),
+            "png": png,
+        }
         for style in STYLES
         for concept, png in zip(concepts, rendered[style], strict=True)
     ]
@@ -87,7 +97,9 @@ def render_icon(icons: Mapping[str, Any], name: str, size: int) -> bytes:
     icon: dict[str, Any] = {}
     while name not in icons["icons"]:
         if name not in icons.get("aliases", {}):
-            raise InputError(f"icon set {icons['prefix']}", f"no icon '{name}'", "Lock the package version that has it.")
+            raise InputError(
+                f"icon set {icons['prefix']}", f"no icon '{name}'", "Lock the package version that has it."
+            )
         alias = icons["aliases"][name]
         icon = alias | icon
         name = alias["parent"]
@@ -108,7 +120,9 @@ def render_icon(icons: Mapping[str, Any], name: str, size: int) -> bytes:
     try:
         return bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True))
     except ValueError as error:
-        raise InputError(f"icon {icons['prefix']}:{name}", f"cannot be rendered ({error})", "Fetch the sources again.") from error
+        raise InputError(
+            f"icon {icons['prefix']}:{name}", f"cannot be rendered ({error})", "Fetch the sources again."
+        ) from error
 
 
 def _drop_identical(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -154,7 +168,14 @@ def draw_pools(root: Path, params: Params) -> pd.DataFrame:
     jobs = [(mix, seed) for mix in mixes for seed in params.seeds]
     with ProcessPoolExecutor(processes(params)) as workers:
         done = workers.map(
-            _draw_one, repeat(root), repeat(params), repeat(captions), repeat(drawings), repeat(books), repeat(endonyms), jobs
+            _draw_one,
+            repeat(root),
+            repeat(params),
+            repeat(captions),
+            repeat(drawings),
+            repeat(books),
+            repeat(endonyms),
+            jobs,
         )
         return pd.DataFrame(list(done))
 
@@ -211,7 +232,11 @@ def _write_evaluation(
 ) -> None:
     trained = set(split.trained)
     images = test.assign(seen=test["concept"].isin(trained))[EVALUATION_IMAGES.names]
-    write_table(pa.Table.from_pandas(images, EVALUATION_IMAGES, preserve_index=False), folder / "images.parquet", EVALUATION_IMAGES)
+    write_table(
+        pa.Table.from_pandas(images, EVALUATION_IMAGES, preserve_index=False),
+        folder / "images.parquet",
+        EVALUATION_IMAGES,
+    )
     texts = [
         {
             "concept": concept,
@@ -235,7 +260,9 @@ def load_phrasebook(root: Path, language: str) -> Phrasebook:
     """
     sources = Paths(root).sources
     names = read_json(sources / "localenames" / f"{language}.json")
-    clauses = tuple(clause for text in read_udhr(sources / "udhr" / f"{udhr_code(language)}.html") for clause in _clauses(text))
+    clauses = tuple(
+        clause for text in read_udhr(sources / "udhr" / f"{udhr_code(language)}.html") for clause in _clauses(text)
+    )
     territories = tuple(
         name
         for code, name in sorted(names["territories"].items())
@@ -249,14 +276,6 @@ def _clauses(text: str) -> Iterator[str]:
         clause = " ".join(found.split())
         if len(clause) >= 8:
             yield clause
-
-
-def read_udhr(path: Path) -> list[str]:
-    """The paragraphs of one UDHR text as plain text."""
-    if not path.exists():
-        raise InputError(str(path), "no such text", "Give the language's code in mc2lib/languages.py.")
-    found = re.findall(r"<p[^>]*>(.*?)</p>", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return [" ".join(html.unescape(re.sub(r"<[^>]+>", "", text)).split()) for text in found]
 
 
 def load_endonyms(root: Path, params: Params) -> list[str]:
@@ -293,7 +312,9 @@ def count_concepts(root: Path, params: Params, mix: str, seed: int, languages: S
     return frame[["language", "rank", "pairs"]]
 
 
-def sample_texts(root: Path, params: Params, mix: str, seed: int, languages: Sequence[str], rows: int = 4) -> pd.DataFrame:
+def sample_texts(
+    root: Path, params: Params, mix: str, seed: int, languages: Sequence[str], rows: int = 4
+) -> pd.DataFrame:
     """A few alt-texts a language, with what the truth table says of them."""
     pairs = load_pool(root, mix, seed)
     truth = read_table(Paths(root).pool(mix, seed) / "truth.parquet", TRUTH).to_pandas()

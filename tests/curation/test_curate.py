@@ -116,8 +116,13 @@ def test_an_empty_pool_gives_an_empty_one(curation):
 @pytest.mark.parametrize(
     ("curation", "kept"),
     # without English there is no tail share to match: p is 0, t the lowest count, and entry 0 (twice) is head
-    [("english", {0.0: 0}), ("english_metadata", {1.0: 2}), ("merged", {1.0: 2}), ("isolated_t_en", {1.0: 2})]
-    + [("isolated", {0.5: 1, 1.0: 1})],
+    [
+        ("english", {0.0: 0}),
+        ("english_metadata", {1.0: 2}),
+        ("merged", {1.0: 2}),
+        ("isolated_t_en", {1.0: 2}),
+        ("isolated", {0.5: 1, 1.0: 1}),
+    ],
 )
 def test_a_pool_without_english_is_curated_too(curation, kept: dict[float, int]):
     rows = [(1, "de", [0]), (2, "de", [0, 1])]

@@ -62,5 +62,5 @@ def test_the_root_is_found_from_the_notebooks(study: Path, monkeypatch: pytest.M
 
 def test_no_root_outside_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="no params.yaml here or above"):
+    with pytest.raises(InputError, match=r"no params.yaml here or above"):
         find_root()

@@ -118,22 +118,22 @@ def test_an_unknown_language_or_style_is_named_with_the_nearest(tmp_path):
     write_study(tmp_path)
     yaml = (tmp_path / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(yaml.replace("[en, de, ja]", "[en, dee, ja]"))
-    with pytest.raises(InputError, match="'dee'.*Did you mean 'de'"):
+    with pytest.raises(InputError, match=r"'dee'.*Did you mean 'de'"):
         render_drawings(tmp_path, load_params(tmp_path))
     (tmp_path / "params.yaml").write_text(yaml.replace("twemoji", "tweemoji"))
-    with pytest.raises(InputError, match="'tweemoji'.*Did you mean 'twemoji'"):
+    with pytest.raises(InputError, match=r"'tweemoji'.*Did you mean 'twemoji'"):
         render_drawings(tmp_path, load_params(tmp_path))
 
 
 def test_a_full_disk_is_said_before_work_begins(study, monkeypatch):
     root, params, _ = study
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10})())
-    with pytest.raises(InputError, match="GB free on this disk"):
+    with pytest.raises(InputError, match=r"GB free on this disk"):
         draw_pools(root, params)
 
 
 def test_vocabularies_of_all_kinds_load(study):
-    _, params, paths = study
+    _, _, paths = study
     for kind in ("gemma", "pool", "bytes"):
         encoder = load_text_encoder(paths, "base", 0, kind)
         assert encoder(["apple", "Appleding"], 16).max() < encoder.vocabulary
@@ -147,5 +147,5 @@ def test_a_changed_tokenizer_is_refused(tmp_path):
     make_vocabularies(tmp_path, params)
     source = tmp_path / "data" / "sources" / "tokenizers" / "gemma.json"
     source.write_text(source.read_text() + "\n")
-    with pytest.raises(InputError, match="not the tokenizer"):
+    with pytest.raises(InputError, match=r"not the tokenizer"):
         load_text_encoder(Paths(tmp_path), "base", 0, "gemma")

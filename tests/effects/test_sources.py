@@ -27,14 +27,14 @@ def test_a_failed_fetch_is_tried_again(monkeypatch, tmp_path, capsys):
 
 def test_a_fetch_that_keeps_failing_says_what_to_do(monkeypatch, tmp_path):
     calls = fake_npm(monkeypatch, [(1, "ENOTFOUND")] * 4)
-    with pytest.raises(InputError, match="failed 4 times\nENOTFOUND.*run `make repro` again"):
+    with pytest.raises(InputError, match=r"failed 4 times\nENOTFOUND.*run `make repro` again"):
         run_npm_ci(tmp_path, wait=0)
     assert len(calls) == 4
 
 
 def test_a_wrong_hash_is_never_tried_again(monkeypatch, tmp_path):
     calls = fake_npm(monkeypatch, [(1, "npm error code EINTEGRITY sha512-abc")])
-    with pytest.raises(InputError, match="package-lock.json.*not the one whose hash is locked"):
+    with pytest.raises(InputError, match=r"package-lock.json.*not the one whose hash is locked"):
         run_npm_ci(tmp_path, wait=0)
     assert len(calls) == 1
 
@@ -52,5 +52,5 @@ def test_a_failed_fetch_leaves_the_old_sources(monkeypatch, tmp_path):
 
 
 def test_a_package_that_lacks_a_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="icons.json"):
+    with pytest.raises(InputError, match=r"icons.json"):
         extract(tmp_path / "node_modules", tmp_path / "out")

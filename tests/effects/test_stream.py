@@ -17,7 +17,13 @@ def pool(tmp_path):
     paths = []
     for shard in range(3):
         ids = np.arange(shard * 10, shard * 10 + 10, dtype=np.uint64)
-        columns = [ids, ["noto/a"] * 10, [f"text {i}" for i in ids], ["en" if i % 2 else "de" for i in ids], np.ones(10)]
+        columns = [
+            ids,
+            ["noto/a"] * 10,
+            [f"text {i}" for i in ids],
+            ["en" if i % 2 else "de" for i in ids],
+            np.ones(10),
+        ]
         paths.append(tmp_path / f"{shard}.parquet")
         write_table(pa.table(columns, schema=CURATED), paths[-1], CURATED)
     write_shard(iter({"noto/a": png((9, 8, 7, 255))}.items()), tmp_path / "images.tar")

@@ -211,18 +211,20 @@ def write_rwlock(root: Path, pid: int) -> Path:
 
 
 def test_the_lock_names_its_holder_and_frees_itself(tmp_path: Path) -> None:
-    with exclusive(tmp_path):
-        with (
-            pytest.raises(InputError, match=rf"another run of this study is at work here \(process {os.getpid()}\)"),
-            exclusive(tmp_path),
-        ):
-            pass
+    busy = rf"another run of this study is at work here \(process {os.getpid()}\)"
+    with exclusive(tmp_path), pytest.raises(InputError, match=busy), exclusive(tmp_path):
+        pass
     with exclusive(tmp_path):
         pass
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    code = "import os, sys, pathlib; from mc2lib.effects.study import exclusive\nwith exclusive(pathlib.Path(sys.argv[1])): os._exit(9)"
+    code = """
+import os, sys, pathlib
+from mc2lib.effects.study import exclusive
+with exclusive(pathlib.Path(sys.argv[1])):
+    os._exit(9)
+"""
     assert run("-c", code, str(tmp_path)).returncode == 9
     assert (tmp_path / ".dvc" / "tmp" / "study.pid").exists()
     with exclusive(tmp_path):

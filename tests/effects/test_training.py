@@ -74,9 +74,16 @@ def test_two_ranks_train_the_same_model_as_one(trained, tmp_path):
 
 def test_a_killed_run_continues_to_the_same_bits(trained, tmp_path):
     params, paths = make_study(tmp_path, machine={"processes": 1, "checkpoint_seconds": 0.0})
-    code = f"from pathlib import Path; from mc2lib.effects.config import load_params; from mc2lib.effects.training import train_arm; train_arm(Path({str(tmp_path)!r}), load_params({str(tmp_path)!r}), {ARM!r})"
+    code = "import sys, pathlib as p; from mc2lib.effects import config, training as t; r = p.Path(sys.argv[1])"
+    code += "; t.train_arm(r, config.load_params(r), sys.argv[2])"
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    run = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), ARM],
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     checkpoint = paths.run(ARM, 0) / "checkpoint.pt"
     for _ in range(1200):
         if checkpoint.exists() or run.poll() is not None:
@@ -130,9 +137,9 @@ def test_another_learning_rate_trains_again(trained, capfd):
 
 def test_an_unknown_arm_and_missing_data_are_named(trained):
     root, params, _, _ = trained
-    with pytest.raises(InputError, match="no arm 'small-wordwide'.*'small-worldwide'"):
+    with pytest.raises(InputError, match=r"no arm 'small-wordwide'.*'small-worldwide'"):
         train_arm(root, params, "small-wordwide")
-    with pytest.raises(InputError, match="no such curated pool.*dvc repro balance"):
+    with pytest.raises(InputError, match=r"no such curated pool.*dvc repro balance"):
         train_arm(root, params, "merged")
 
 
@@ -140,5 +147,5 @@ def test_a_dead_rank_fails_the_arm(tmp_path):
     params, paths = make_study(tmp_path, machine={"processes": 1})
     shard = paths.pool("base", 0) / "images-00000.tar"
     shard.write_bytes(shard.read_bytes()[:3000])
-    with pytest.raises(RuntimeError, match="a rank died.*run again to continue(.|\n)*error: .*not a whole tar shard"):
+    with pytest.raises(RuntimeError, match=r"a rank died.*run again to continue(.|\n)*error: .*not a whole tar shard"):
         train_arm(tmp_path, params, ARM)

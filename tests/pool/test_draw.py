@@ -25,9 +25,14 @@ POOL = Pool(
     image_size=32,
 )
 SPLIT = Split(("apple", "bell", "cat"), ("dog",), ("pet",))
-CAPTIONS = {c: {language: Caption(f"{c} {language}", ("thing",)) for language in ("en", "de")} for c in ("apple", "bell", "cat", "dog")}
+CAPTIONS = {
+    c: {language: Caption(f"{c} {language}", ("thing",)) for language in ("en", "de")}
+    for c in ("apple", "bell", "cat", "dog")
+}
 IMAGES = {c: [f"noto/{c}", f"fluent/{c}"] for c in SPLIT.trained}
-BOOKS = {language: Phrasebook(language, ("born free and equal",), ("Japan",), "{0} ({1})", True) for language in ("en", "de")}
+BOOKS = {
+    language: Phrasebook(language, ("born free and equal",), ("Japan",), "{0} ({1})", True) for language in ("en", "de")
+}
 
 
 def draw(mix="base", pool=POOL, seed=0):

@@ -1,7 +1,16 @@
 import pytest
 
 from mc2lib.pool.concepts import Caption
-from mc2lib.pool.texts import Draws, Phrasebook, cut, write_boilerplate, write_both, write_file_name, write_frame, write_keywords
+from mc2lib.pool.texts import (
+    Draws,
+    Phrasebook,
+    cut,
+    write_boilerplate,
+    write_both,
+    write_file_name,
+    write_frame,
+    write_keywords,
+)
 
 CAPTION = Caption("red apple", ("fruit", "food", "sweet"))
 BOOK = Phrasebook("en", ("all human beings are born free",), ("Austria", "Japan"), "{0} ({1})", spaced=True)
@@ -30,7 +39,11 @@ def test_both_joins_name_and_keywords():
 
 @pytest.mark.parametrize(
     ("u", "text"),
-    [(Draws(0.1, 0.9, 0, 0), "red apple (Japan)"), (Draws(0.9, 0, 0, 0), "all human red apple"), (Draws(0.9, 0, 0.99, 0.99), "all human beings are born red apple")],
+    [
+        (Draws(0.1, 0.9, 0, 0), "red apple (Japan)"),
+        (Draws(0.9, 0, 0, 0), "all human red apple"),
+        (Draws(0.9, 0, 0.99, 0.99), "all human beings are born red apple"),
+    ],
 )
 def test_frames(u, text):
     assert write_frame(CAPTION, BOOK, u) == text
@@ -49,6 +62,9 @@ def test_cut_moves_on_past_marks():
 
 def test_noise_is_of_known_kinds():
     assert write_file_name(Draws(0.0, 0.5, 0, 0)) == "IMG_5000.jpg"
-    assert write_boilerplate(BOOK, ["English", "Deutsch", "Français"], Draws(0.0, 0.0, 0.4, 0.0)) == "Deutsch | Français | English"
+    assert (
+        write_boilerplate(BOOK, ["English", "Deutsch", "Français"], Draws(0.0, 0.0, 0.4, 0.0))
+        == "Deutsch | Français | English"
+    )
     assert write_boilerplate(BOOK, ["English"], Draws(0.5, 0.0, 0, 0)) == "logo"
     assert write_boilerplate(BOOK, ["English"], Draws(0.9, 0.0, 0, 0)) == BOOK.clauses[0]

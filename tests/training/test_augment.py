@@ -18,7 +18,10 @@ def test_no_augmentation_is_normalisation():
 
 def test_normalisation_by_hand():
     white = normalise(torch.full((1, 2, 2, 3), 255, dtype=torch.uint8))
-    torch.testing.assert_close(white[0, :, 0, 0], (1 - torch.tensor([0.48145466, 0.4578275, 0.40821073])) / torch.tensor([0.26862954, 0.26130258, 0.27577711]))
+    torch.testing.assert_close(
+        white[0, :, 0, 0],
+        (1 - torch.tensor([0.48145466, 0.4578275, 0.40821073])) / torch.tensor([0.26862954, 0.26130258, 0.27577711]),
+    )
 
 
 def test_white_stays_white_however_it_is_turned():

@@ -30,5 +30,8 @@ def test_a_step_learns_and_clamps_the_logit_scale():
     optimizer = build_optimizer(model, PARAMS.training)
     images, texts = torch.randn(8, 3, 32, 32), torch.randint(3, 50, (8, 5))
     texts[:, -1] = 2
-    losses = [take_step(model, build_loss(0, 1), optimizer, images, texts, 1e-3, PARAMS.training, False).item() for _ in range(12)]
+    losses = [
+        take_step(model, build_loss(0, 1), optimizer, images, texts, 1e-3, PARAMS.training, False).item()
+        for _ in range(12)
+    ]
     assert losses[-1] < losses[0] and model.logit_scale.item() <= MAX_LOGIT_SCALE

@@ -1,0 +1,17 @@
+"""The Universal Declaration of Human Rights as running text."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+from mc2lib.errors import InputError
+
+
+def read_udhr(path: Path) -> list[str]:
+    """The paragraphs of one UDHR text as plain text."""
+    if not path.exists():
+        raise InputError(str(path), "no such text", "Give the language's code in mc2lib/languages.py.")
+    found = re.findall(r"<p[^>]*>(.*?)</p>", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [" ".join(html.unescape(re.sub(r"<[^>]+>", "", text)).split()) for text in found]
