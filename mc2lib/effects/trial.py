@@ -22,8 +22,8 @@ from mc2lib.errors import InputError, nearest
 #: The smoke study's arms: every table has one, both towers, equal and scaled pairs, and an effect to decide.
 SMOKE_ARMS = ("small-english", "small-worldwide", "large-worldwide-scaled")
 
-#: Its languages: five scripts, two of them without spaces.
-SMOKE_LANGUAGES = ("en", "ru", "de", "ja", "ar", "th", "sw")
+#: Its languages: five scripts, two of them without spaces between words.
+SMOKE_LANGUAGES = ("en", "ru", "ja", "ar", "th")
 
 #: What a study is made of; what it made (data, runs, results, reports) is left behind.
 PARTS = (
