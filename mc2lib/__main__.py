@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
         fetch_sources(root)
         return 0
     if options.command == "notebook":
+        # jsonschema would build a grammar of web addresses at import, most of a second a stage, and can do without
+        sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
         from mc2lib.effects.notebooks import run_notebook
 
         run_notebook(root, options.name, dict(options.parameters))

@@ -291,5 +291,5 @@ def _check(params: Params) -> None:
         "training.context_length": params.training.context_length,
     }
     for place, number in positive.items():
-        if number <= 0:
-            raise InputError(f"params.{place}", f"{number} is not above zero", "Correct the number.")
+        if not 0 < number < float("inf"):  # not `number <= 0`, which NaN passes
+            raise InputError(f"params.{place}", f"{number} is not a number above zero", "Correct it.")

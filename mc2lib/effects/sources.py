@@ -47,7 +47,8 @@ def fetch_sources(root: Path) -> None:
     """
     target = Paths(root).sources
     require_space(root, FETCH_BYTES)
-    with tempfile.TemporaryDirectory(prefix="mc2lib-sources-", dir=root) as folder:
+    target.parent.mkdir(parents=True, exist_ok=True)  # data/, which git ignores: a killed fetch leaves nothing in the way
+    with tempfile.TemporaryDirectory(prefix=".sources-", dir=target.parent) as folder:
         install = Path(folder)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(root / "sources" / name, install / name)
@@ -55,7 +56,6 @@ def fetch_sources(root: Path) -> None:
         kept = install / "kept"
         extract(install / "node_modules", kept)
         shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
         kept.rename(target)
 
 

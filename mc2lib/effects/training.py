@@ -67,8 +67,6 @@ def train_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
     command += ["--module", "mc2lib.effects.training", str(root.resolve()), arm]
     threads = str(max(1, processes(params) // ranks))
     environment = os.environ | {"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
-    # threads that sleep while they wait: with spinning ones, any other program halves the speed on two cores
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # torch warns once a rank of what open_clip's loss calls and of strides: nothing a person can act on
     environment["PYTHONWARNINGS"] = "ignore::FutureWarning,ignore::UserWarning"
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)

@@ -138,7 +138,7 @@ def edit_params(
 ) -> None:
     """Rewrite `root`/params.yaml for another scale, fewer arms, other seeds or languages.
 
-    Tables keep the arms that are left.
+    Tables keep the arms that are left, the pool the mixes that those train on.
 
     Raises:
         InputError: there is no such scale or arm.
@@ -159,6 +159,8 @@ def edit_params(
         study["arms"] = {name: study["arms"][name] for name in kept}
         tables = {name: [row for row in rows if row in kept] for name, rows in study["tables"].items()}
         study["tables"] = {name: rows for name, rows in tables.items() if rows}
+        mixes = {arm.get("mix", "base") for arm in study["arms"].values()} | {"base"}  # the controls look at base
+        study["pool"]["mixes"] = {name: mix for name, mix in study["pool"]["mixes"].items() if name in mixes}
     text = StringIO()
     yaml.dump(study, text)
     path.write_text(text.getvalue(), encoding="utf-8")

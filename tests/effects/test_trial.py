@@ -36,7 +36,7 @@ def test_edited_params(copy: Path) -> None:
     params = load_params(copy)
     assert (params.scale, params.languages, list(params.arms)) == ("smoke", ("en", "th"), ["raw", "small-worldwide"])
     assert params.tables["curation"] == ("raw", "small-worldwide") and params.tables["main"] == ("small-worldwide",)
-    assert read_yaml(copy / "params.yaml")["seeds"] == [3]
+    assert read_yaml(copy / "params.yaml")["seeds"] == [3] and list(params.pool.mixes) == ["base"]
     assert "# Zipf over" in (copy / "params.yaml").read_text(), "comments stay"
 
 
