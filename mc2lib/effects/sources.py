@@ -47,7 +47,7 @@ def fetch_sources(root: Path) -> None:
     """
     target = Paths(root).sources
     require_space(root, FETCH_BYTES)
-    target.parent.mkdir(parents=True, exist_ok=True)  # data/, which git ignores: a killed fetch leaves nothing in the way
+    target.parent.mkdir(parents=True, exist_ok=True)  # git ignores data/: a killed fetch leaves nothing in the way
     with tempfile.TemporaryDirectory(prefix=".sources-", dir=target.parent) as folder:
         install = Path(folder)
         for name in ("package.json", "package-lock.json"):
