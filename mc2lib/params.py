@@ -292,4 +292,4 @@ def _check(params: Params) -> None:
     }
     for place, number in positive.items():
         if not 0 < number < float("inf"):  # not `number <= 0`, which NaN passes
-            raise InputError(f"params.{place}", f"{number} is not a number above zero", "Correct it.")
+            raise InputError(f"params.{place}", f"{number} is not above zero", "Correct the number.")
