@@ -9,7 +9,7 @@
 #   make bench WHAT=study seconds, memory and pairs/s, stage by stage
 #   make check            ruff and mypy
 #   make env              only the virtual environment
-#   make clean            remove what the study made; .venv stays
+#   make clean            remove what the study made; .venv stays, and results/, which git keeps
 
 PYTHON ?=
 WHAT ?= study
@@ -71,4 +71,4 @@ env:
 	fi
 
 clean:
-	rm -rf data runs results reports .dvc/cache .dvc/tmp
+	rm -rf data runs reports .dvc/cache .dvc/tmp
