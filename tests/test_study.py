@@ -180,7 +180,7 @@ def test_nothing_unknown_lies_at_the_top(tracked: list[Path]) -> None:
 
 #: Hosts of package registries, and absolute paths of some machine; written so that they do not match themselves.
 FORBIDDEN = re.compile(
-    r"(registry\.n[p]m|p[y]pi\.org|python[h]osted|n[p]mmirror|artifactory|huggingface\.co/(?!papers|docs)"
+    r"(registry\.n[p]m|p[y]pi\.org|python[h]osted|n[p]mmirror|artifac[t]ory|huggingface\.co/(?!papers|docs)"
     r"|https?://\d+\.\d+|localhost:\d|(?<![\w.:/}])/(?:home|Users|root|work|mnt)/\w)"
 )
 
