@@ -584,7 +584,8 @@ def _match(
         if n_found > len(found):
             # once more, with room: making it where a match is found would slow down every match
             grown = np.empty(2 * n_found, np.int32)
-            grown[:begin] = found[:begin]
+            for i in range(begin):  # a slice is the same, and takes a second more to compile
+                grown[i] = found[i]
             found, n_found = grown, begin
             continue
         n_found = _sort_distinct(found, begin, n_found)
@@ -597,7 +598,7 @@ def _match(
 def _sort_distinct(found: Ids, begin: int, end: int) -> int:  # pragma: no cover (compiled)
     """Sort found[begin:end], drop repeats, and return the new end: an entry may stand in a text twice."""
     if end - begin > 96:
-        found[begin:end] = np.sort(found[begin:end])
+        found[begin:end].sort()
     else:
         for i in range(begin + 1, end):
             here = found[i]

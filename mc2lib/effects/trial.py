@@ -20,7 +20,7 @@ from mc2lib.effects.study import print_results, run_dvc
 from mc2lib.errors import InputError, nearest
 
 #: The smoke study's arms: every table has one, both towers, equal and scaled pairs, and an effect to decide.
-SMOKE_ARMS = ("small-english", "small-worldwide", "large-worldwide-scaled")
+SMOKE_ARMS = ("small-worldwide", "large-worldwide-scaled")
 
 #: Its languages: five scripts, two of them without spaces between words.
 SMOKE_LANGUAGES = ("en", "ru", "ja", "ar", "th")

@@ -52,6 +52,7 @@ def test_the_study_ends_with_its_summary(smoke_study: Study) -> None:
         for name in ("en_top1", "world_top1"):
             mean, spread = measures[name]
             assert 0 <= mean <= 1 and spread == 0  # one seed
+    assert summary["effects"]
     for effect in summary["effects"].values():
         assert set(effect) >= {"paper", "ours", "spread", "shows"} and isinstance(effect["shows"], bool)
     assert "results/report.md" in printed and "smoke study done in" in printed
@@ -91,7 +92,7 @@ def test_metrics_and_plots_are_dvcs(smoke_study: Study) -> None:
     folder, _ = smoke_study
     shown = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
     assert set(shown) >= {"results/controls.json", *(f"results/evaluation/{arm}.json" for arm in SMOKE_ARMS)}
-    assert 0 <= shown["results/evaluation/small-english.json"]["data"]["en_top1"] <= 1
+    assert 0 <= shown["results/evaluation/small-worldwide.json"]["data"]["en_top1"] <= 1
     plots = json.loads(dvc(folder, "plots", "show", "--json"))
     assert {"english", "world", "effects", "languages"} <= set(plots["data"]), plots
     assert not plots.get("errors"), plots["errors"]
@@ -108,7 +109,7 @@ def test_the_machine_is_in_no_stage(smoke_study: Study) -> None:
 def test_one_arm_touched_then_killed_then_continued(smoke_study: Study) -> None:
     """Touch an arm: it, its evaluation and the report are stale. Kill DVC while it trains; the next run continues."""
     folder, _ = smoke_study
-    arm = "small-english"
+    arm = "small-worldwide"
     params = folder / "params.yaml"
     text = params.read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if line.strip().startswith(f"{arm}:"))
