@@ -307,6 +307,13 @@ FRAGMENTS = st.sampled_from(
 )
 
 
+def test_a_page_without_its_end_is_not_named_by_the_next_one():
+    tally = Tally()
+    content = b"<page><page><title>A</title></page>"
+    assert list(dumps._cut_pages(iter([content]), tally, 10_000)) == [(6, content[6:])]
+    assert tally.faults == ["page without title (byte 0 of the XML): a page without its end"]
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(FRAGMENTS, max_size=12), st.integers(1, 400))
 def test_cutting_does_not_depend_on_chunks(tmp_path_factory, fragments, size):
