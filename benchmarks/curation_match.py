@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import wordfreq
 
-from mc2lib.curation.match import build_index, make_needle, match, space_out
+from mc2lib.curation.index import build_index, make_needle, space_out
+from mc2lib.curation.match import match
 from mc2lib.effects.config import find_root
 from mc2lib.effects.files import write_table
 from mc2lib.effects.indices import open_indices, write_indices
@@ -220,7 +221,7 @@ def _hold(kind: str, folder: Path, language: str, pipe: Connection) -> None:
     held: object = None
     if kind == "ours":
         indices = open_indices(folder / "index")
-        held = indices, [int(array.sum()) for array in (indices[language].needles, indices[language].table)]
+        held = indices, [int(array.sum()) for array in indices[language].arrays.values()]
     elif kind == "plain":
         held = build_automaton(pq.read_table(folder / f"{language}.parquet")["entry"].to_pylist(), spaced(language))
         gc.collect()

@@ -1,150 +1,51 @@
 """Which entries of a metadata list stand in each text: exact substrings, under the recipe's border rules.
 
-Entries become needles: set off as texts are, with a space at each end that needs a word border. A needle
-can only start and end where the metadata's needles do, so it is cut into prefixes there: after a space,
-after punctuation, after each character of a script without spaces. The prefixes that tell needles apart
-lie in one hash table; a text is walked from each place where a needle may start, cut by cut, until no
-needle goes on. A needle counts once its bytes are compared with the text's, so no match is ever false;
-tables are built until no two prefixes can be taken for each other, so none is ever missed.
+A text is cut into tokens once (see `mc2lib.curation.index`), then the trie of the list is walked from each.
+Words are compared byte by byte and the trie's edges token by token: no match is ever false, and none is ever
+missed. Some hundred tokens, of as many texts as they take, are looked up and walked from side by side, so that
+their reads wait for memory together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from numba import njit
 
+from mc2lib.curation.index import (
+    AFTER_SPACE,
+    BLANKS,
+    ENTRY,
+    HALF,
+    MIXER,
+    MOST_BYTES,
+    PLACE,
+    PRIME,
+    SET_OFF,
+    SEVERAL,
+    Bytes,
+    Ids,
+    Index,
+    Offsets,
+    Shorts,
+    Words,
+    base_of,
+    buffers,
+    cut,
+)
 from mc2lib.errors import InputError
-from mc2lib.languages import is_borderless
 
-#: Punctuation that spaces set off, in entries and texts alike.
-SET_OFF = ",.;:?!`"
-#: What becomes a space. The recipe names tabs and newlines; a carriage return is half of one.
-BLANKS = "\t\n\r"
-
-_SPACING = str.maketrans({mark: f" {mark} " for mark in SET_OFF} | dict.fromkeys(BLANKS, " "))
-
-Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.uint32]
-Slots = npt.NDArray[np.uint64]
-Offsets = npt.NDArray[np.int64]
-Ids = npt.NDArray[np.int32]
-
-#: Hashes tried until one tells all prefixes of a list apart; the first nearly always does.
-SEEDS = 64
-#: Share of the table's slots in use.
-FILL = 0.62
-#: Starts that are walked side by side, so that one waits for memory while others do.
-ABREAST = 256
-#: As many needles are compared one by one rather than told apart by further prefixes.
-TOGETHER = 3
-#: A slot holds tag << 32 | flags << 30 | place of the needle in `needles` + 1.
-NEEDLE = np.uint64((1 << 30) - 1)
-ENDS_HERE = np.uint64(1 << 30)  # the needle is the prefix itself
-GOES_ON = np.uint64(1 << 31)  # longer prefixes are stored
+#: Tokens that are looked up and walked from side by side, so that one waits for memory while others do.
+ABREAST = 512
+#: As many matches are sorted by counting for each how many are less.
+FEW = 512
 #: How texts are spaced out: 0 as it is, 1 becomes a space, 2 gets a space on each side.
 _KINDS = np.zeros(256, np.uint8)
 _KINDS[[ord(blank) for blank in BLANKS]] = 1
 _KINDS[[ord(mark) for mark in SET_OFF]] = 2
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
-_MIXER = np.uint64(0xD6E8FEB86659FD93)
-
-
-@dataclass(frozen=True)
-class Index:
-    """One metadata list, ready to match; all arrays are read-only and may be memory-mapped.
-
-    Args:
-        needles: uint32, in sorted order each needle's entry id, its length in bytes << 1 | whether the next
-            one is compared with it, and its bytes, which fill whole words: what is read together lies together.
-        table: uint64, open hash table of prefixes, see the constants above.
-        borders: uint8 [2, 8192], bitmaps by two bytes: how needles start, what prefixes end with.
-        size: number of entries.
-        longest: bytes of the longest needle.
-        seed: of the hash.
-    """
-
-    needles: Words
-    table: Slots
-    borders: Bytes
-    size: int
-    longest: int
-    seed: int
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return sum(array.nbytes for array in (self.needles, self.table, self.borders))
-
-
-def space_out(text: str) -> str:
-    """`text` with `,.;:?!` and the backtick set off by spaces, and tabs and newlines as spaces."""
-    return text.translate(_SPACING)
-
-
-def make_needle(entry: str, bordered: bool) -> str:
-    """What to look for in a spaced-out, padded text to find `entry`.
-
-    Args:
-        entry: not empty.
-        bordered: whether the language needs word borders; even then an end that is punctuation or of
-            a script without spaces needs none.
-
-    Source: MetaCLIP 2, §3.2.
-    """
-    left = " " if bordered and not is_borderless(entry[0]) else ""
-    right = " " if bordered and not is_borderless(entry[-1]) else ""
-    return f"{left}{space_out(entry)}{right}"
-
-
-def build_index(entries: Iterable[str] | pa.Array | pa.ChunkedArray, bordered: bool) -> Index:
-    """Prepare a metadata list for `match`.
-
-    Args:
-        entries: in entry id order.
-        bordered: whether the language sets spaces between words.
-
-    Raises:
-        InputError: an entry is empty, or there is more of them than an index can hold.
-    """
-    entries = entries.to_pylist() if isinstance(entries, pa.Array | pa.ChunkedArray) else list(entries)
-    if not all(entries):
-        raise InputError("metadata", f"entry {entries.index('')} is empty", "Build the metadata again.")
-    needles = pa.array([make_needle(entry, bordered) for entry in entries], pa.large_string()).cast(pa.large_binary())
-    del entries
-    order = pc.array_sort_indices(needles)
-    data, offsets = _buffers(needles.take(order))
-    data = data[: offsets[-1]]
-    widths = np.diff(offsets)
-    places = np.zeros(len(offsets), np.int64)
-    np.cumsum(2 + (widths + 3) // 4, out=places[1:])
-    if places[-1] >= NEEDLE:
-        raise InputError("metadata", f"{len(order)} entries, {len(data):,} bytes in one list", "Part the list.")
-    shared = _shared(data, offsets)
-    borders = _find_borders(data, offsets)
-    slots = int(_count_prefixes(data, offsets, shared, borders[1]) / FILL) + 2
-    seed, more = 1, np.zeros(len(order), np.uint8)
-    while (table := _fill_table(data, offsets, places, shared, borders[1], slots, seed, more)) is None:
-        seed += 1
-        if seed > SEEDS:
-            raise InputError("metadata", "entries that no hash tells apart", "Drop entries of thousands of bytes.")
-    words = _lay_out(data, offsets, places, order.to_numpy().astype(np.uint32), more)
-    for array in (words, table, borders):
-        array.flags.writeable = False  # as if mapped from a file: the compiled code is made for one kind only
-    return Index(
-        needles=words,
-        table=table,
-        borders=borders,
-        size=len(order),
-        longest=int(widths.max(initial=0)),
-        seed=seed,
-    )
 
 
 def match(texts: pa.Array | pa.ChunkedArray, index: Index) -> pa.ListArray:
@@ -201,9 +102,7 @@ def match_languages(
 
 def _match_rows(data: Bytes, offsets: Offsets, rows: Offsets, index: Index, counts: Offsets) -> Ids:
     """The matches of `rows`, one after another; how many each has goes to `counts`."""
-    starts, ends = index.borders
-    arrays = (index.needles, index.needles.view(np.uint8), index.table, starts, ends)
-    found: Ids = _match(data, offsets, rows, *arrays, index.longest, index.seed, counts, _KINDS)
+    found: Ids = _match(data, offsets, rows, _KINDS, index.seed, counts, *index.arrays.values())
     return found
 
 
@@ -224,7 +123,10 @@ def _text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[Bytes, Offsets]:
         joined = joined.cast(pa.large_string())
     if pa.types.is_binary_view(joined.type) or pa.types.is_fixed_size_binary(joined.type):
         joined = joined.cast(pa.binary())
-    return _buffers(joined.cast(pa.large_binary()))
+    data, offsets = buffers(joined.cast(pa.large_binary()))
+    if len(offsets) > 1 and (longest := int(np.diff(offsets).max())) >= MOST_BYTES:
+        raise InputError("alt_text", f"a text of {longest:,} bytes", "Drop that pair.")
+    return data, offsets
 
 
 def _joined(array: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -236,25 +138,13 @@ def _joined(array: pa.Array | pa.ChunkedArray) -> pa.Array:
     return array
 
 
-def _buffers(strings: pa.Array) -> tuple[Bytes, Offsets]:
-    """The bytes and offsets of a large_binary array, as read-only NumPy views."""
-    _, offsets, data = strings.buffers()
-    view, filled = np.zeros(1, np.int64), np.zeros(0, np.uint8)
-    if offsets is not None and offsets.size:
-        # NumPy reads whole items only, a buffer may end between two
-        whole = np.frombuffer(offsets, np.int64, offsets.size // 8)
-        view = np.require(whole[strings.offset : strings.offset + len(strings) + 1], requirements="A")
-    if data is not None and data.size:
-        filled = np.frombuffer(data, np.uint8)
-    view.flags.writeable = filled.flags.writeable = False
-    return filled, view
-
-
 @njit(cache=True, nogil=True)
-def _space_out(data: Bytes, start: int, stop: int, kinds: Bytes, out: Bytes) -> int:  # pragma: no cover (compiled)
-    """Write the padded, spaced-out text data[start:stop] to `out`; return its length."""
-    out[0] = 32
-    n = 1
+def _space_out(
+    data: Bytes, start: int, stop: int, kinds: Bytes, out: Bytes, n: int
+) -> int:  # pragma: no cover (compiled)
+    """Write the padded, spaced-out text data[start:stop] to out[n:]; return its end."""
+    out[n] = 32
+    n += 1
     for i in range(start, stop):
         byte = data[i]
         kind = kinds[byte]
@@ -270,179 +160,7 @@ def _space_out(data: Bytes, start: int, stop: int, kinds: Bytes, out: Bytes) -> 
             out[n + 2] = 32
             n += 3
     out[n] = 32
-    out[n + 1] = 0  # the byte after the last is looked at, never matched
     return n + 1
-
-
-@njit(cache=True, nogil=True)
-def _cut_width(ends: Bytes, data: Bytes, place: int, stop: int) -> int:  # pragma: no cover (compiled)
-    """Bytes of the character at `place` if a prefix may end with it, else 0.
-
-    Only the character's own bytes are looked at, so that bytes that are no UTF-8 around a needle do not hide it.
-    """
-    lead = np.int64(data[place])
-    width = 1
-    pair = lead << 8
-    if lead >= 0x80:
-        if lead < 0xC0:
-            return 0
-        width = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
-        if place + width > stop:
-            return 0
-        for i in range(place + 1, place + width):
-            if data[i] & 0xC0 != 0x80:
-                return 0
-        pair |= np.int64(data[place + 1])
-    return width if (ends[pair >> 3] >> (pair & 7)) & 1 else 0
-
-
-@njit(cache=True, nogil=True)
-def _base(seed: int) -> Any:  # pragma: no cover (compiled)
-    """What codes are polynomials of: odd, another for each seed."""
-    return (np.uint64(seed) * _PRIME) | np.uint64(1)
-
-
-@njit(cache=True, nogil=True)
-def _shared(data: Bytes, offsets: Offsets) -> Ids:  # pragma: no cover (compiled)
-    """int32 [n + 1]: bytes that needle i begins with as needle i - 1 does; 0 at both ends."""
-    n = len(offsets) - 1
-    shared = np.zeros(n + 1, np.int32)
-    for i in range(1, n):
-        before, here = offsets[i - 1], offsets[i]
-        most = min(here - before, offsets[i + 1] - here)
-        same = 0
-        while same < most and data[before + same] == data[here + same]:
-            same += 1
-        shared[i] = same
-    return shared
-
-
-@njit(cache=True, nogil=True)
-def _find_borders(data: Bytes, offsets: Offsets) -> Bytes:  # pragma: no cover (compiled)
-    """Bitmaps of two bytes: those that start a needle, and the last characters of needles.
-
-    A needle of one byte starts with any two. A character counts by its first two bytes; one of one byte by
-    itself and 0. Nearly all needles of spaced languages start with a space: a cut there would part nothing,
-    and is made only when a space alone is a needle, which stands as a space and 1.
-    """
-    borders = np.zeros((2, 8192), np.uint8)
-    for needle in range(len(offsets) - 1):
-        start, stop = offsets[needle], offsets[needle + 1]
-        first = np.int64(data[start])
-        for second in range(256):
-            if stop - start == 1 or second == data[start + 1]:
-                pair = first << 8 | second
-                borders[0, pair >> 3] |= 1 << (pair & 7)
-                if stop - start > 1:
-                    break
-        last = stop - 1
-        while last > start and data[last] & 0xC0 == 0x80:
-            last -= 1
-        pair = np.int64(data[last]) << 8
-        if stop - last > 1:
-            pair |= np.int64(data[last + 1])
-        elif stop - start == 1 and first == 32:
-            borders[1, (pair | 1) >> 3] |= 2
-        borders[1, pair >> 3] |= 1 << (pair & 7)
-    return borders
-
-
-@njit(cache=True, nogil=True)
-def _last_together(shared: Ids, needle: int, size: int) -> int:  # pragma: no cover (compiled)
-    """The needle after those with the first `size` bytes of `needle`, the first such; 0 if they are too many."""
-    for after in range(needle + 1, needle + 1 + TOGETHER):
-        if shared[after] < size:
-            return after
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _count_prefixes(data: Bytes, offsets: Offsets, shared: Ids, ends: Bytes) -> int:  # pragma: no cover (compiled)
-    """How many prefixes `_fill_table` will store."""
-    n = 0
-    done = 0
-    lone_space = (ends[(32 << 8) >> 3] >> 1) & 1
-    for needle in range(len(offsets) - 1):
-        if needle < done:
-            continue
-        start, stop = offsets[needle], offsets[needle + 1]
-        for place in range(start, stop):
-            width = _cut_width(ends, data, place, stop)
-            size = place + width - start
-            if width == 0 or size <= shared[needle] or (place == start and data[place] == 32 and not lone_space):
-                continue
-            n += 1
-            done = _last_together(shared, needle, size)
-            if done:
-                break
-    return n
-
-
-@njit(cache=True, nogil=True)
-def _fill_table(
-    data: Bytes, offsets: Offsets, places: Offsets, shared: Ids, ends: Bytes, slots: int, seed: int, more: Bytes
-) -> Slots | None:  # pragma: no cover (compiled)
-    """The table of prefixes, each with the first needle that has it; None if two cannot be told apart.
-
-    Prefixes of more than TOGETHER needles are stored, and of each the next ones that fewer have.
-    """
-    table = np.zeros(slots, np.uint64)
-    done = 0
-    base = _base(seed)
-    lone_space = (ends[(32 << 8) >> 3] >> 1) & 1
-    for needle in range(len(offsets) - 1):
-        start, stop = offsets[needle], offsets[needle + 1]
-        if needle < done:
-            continue
-        code = np.uint64(0)
-        coded = start
-        for place in range(start, stop):
-            width = _cut_width(ends, data, place, stop)
-            size = place + width - start
-            if width == 0 or size <= shared[needle] or (place == start and data[place] == 32 and not lone_space):
-                continue
-            while coded < start + size:
-                code = code * base + np.uint64(data[coded])
-                coded += 1
-            mixed = (code ^ (code >> np.uint64(32))) * _MIXER
-            slot: Any = np.int64(((mixed >> np.uint64(32)) * np.uint64(slots)) >> np.uint64(32))
-            tag = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(0xFFFFFFFF)
-            while table[slot] != 0:
-                if table[slot] >> np.uint64(32) == tag:
-                    return None
-                slot = slot + 1 if slot + 1 < slots else 0
-            value = (tag << np.uint64(32)) | np.uint64(places[needle] + 1)
-            done = _last_together(shared, needle, size)
-            if start + size == stop:
-                value |= ENDS_HERE
-            if done == 0:
-                value |= GOES_ON
-            table[slot] = value
-            if done:
-                more[needle : done - 1] = 1
-                break
-            same = needle + 1
-            while start + size == stop and shared[same] == size and offsets[same + 1] - offsets[same] == size:
-                more[same - 1] = 1  # the same needle of another entry
-                same += 1
-    return table
-
-
-@njit(cache=True, nogil=True)
-def _lay_out(
-    data: Bytes, offsets: Offsets, places: Offsets, entries: Words, more: Bytes
-) -> Words:  # pragma: no cover (compiled)
-    """Each needle's entry, length and bytes, at its place."""
-    words = np.zeros(places[-1], np.uint32)
-    content = words.view(np.uint8)
-    for needle in range(len(entries)):
-        place = places[needle]
-        start, stop = offsets[needle], offsets[needle + 1]
-        words[place] = entries[needle]
-        words[place + 1] = (stop - start) << 1 | more[needle]
-        for i in range(stop - start):
-            content[4 * (place + 2) + i] = data[start + i]
-    return words
 
 
 @njit(cache=True, nogil=True)
@@ -450,169 +168,228 @@ def _match(
     texts: Bytes,
     text_offsets: Offsets,
     rows: Offsets,
-    words: Words,
-    content: Bytes,
-    table: Slots,
-    starts: Bytes,
-    ends: Bytes,
-    longest: int,
+    kinds: Bytes,
     seed: int,
     counts: Offsets,
-    kinds: Bytes,
+    pages: Shorts,
+    chars: Words,
+    word_pilots: Shorts,
+    word_slots: Words,
+    words: Words,
+    roots: Words,
+    edge_pilots: Shorts,
+    edges: Words,
+    tails: Words,
+    several: Words,
+    everywhere: Words,
 ) -> Ids:  # pragma: no cover (compiled)
     """The entries found in each of `rows`, one row after another; how many each has goes to `counts`.
 
-    The places where needles may start are walked abreast, cut by cut, in three passes each: find the next
-    cut and its slot, read the slots, use them. The reads wait for memory together, not one by one.
+    What a loop reads from the index, it reads for many tokens or starts before the next loop uses it.
     """
-    found = np.empty(max(1024, 8 * len(rows)), np.int32)
-    n_found = 0
-    slots = len(table)
-    longest_text = 0
+    longest = 0
     for row in rows:
-        longest_text = max(longest_text, text_offsets[row + 1] - text_offsets[row])
-    room = 3 * longest_text + 4
+        longest = max(longest, text_offsets[row + 1] - text_offsets[row])
+    room = 3 * longest + 16 * ABREAST  # bytes of spaced-out texts, of which no token has less than one
     hay = np.empty(room, np.uint8)
-    sums = np.empty(room, np.uint64)  # of the bytes before, as a polynomial
-    cuts = np.empty(room, np.int64)
-    all_starts = np.empty(room, np.int64)
-    first_cuts = np.empty(room, np.int64)
-    base = _base(seed)
-    powers = np.ones(longest + 1, np.uint64)
-    for i in range(longest):
-        powers[i + 1] = powers[i] * base
-    spaces = ends[(32 << 8) >> 3] & 3
-    skips_space = spaces == 1  # a cut, but no needle
-    begun = np.empty(ABREAST, np.int64)
-    next_cut = np.empty(ABREAST, np.int64)
-    tags = np.empty(ABREAST, np.uint64)
-    homes = np.empty(ABREAST, np.int64)
-    values = np.empty(ABREAST, np.uint64)
-    likely = np.empty(ABREAST, np.int64)
-    likely_at = np.empty(ABREAST, np.int64)
-    sizes = np.empty(ABREAST, np.int64)
-    done = 0
+    tokens = np.empty(room + ABREAST, np.uint32)
+    codes = np.empty(room + ABREAST, np.uint64)
+    at = np.empty(room + ABREAST, np.int32)
+    row_of = np.empty(room + ABREAST, np.int32)
+    spaces = np.empty(room + ABREAST, np.uint32)
+    homes = np.empty(room, np.int64)
+    asked = np.empty(room + 1, np.int32)
+    starts = np.empty(room + ABREAST, np.int32)
+    nodes = np.empty(room + ABREAST, np.uint32)
+    tail_starts = np.empty(room + ABREAST, np.int32)
+    tail_places = np.empty(room + ABREAST, np.uint32)
+    bounds = np.empty(ABREAST + 1, np.int64)
+    few = np.empty((2, FEW), np.int32)
+    hits = np.empty((8 * ABREAST, 2), np.int32)
+    found = np.empty(max(1024, 8 * len(rows)), np.int32)
+    base = base_of(seed)
+    content = words.view(np.uint8)
+    n_buckets, n_slots = np.uint64(len(word_pilots)), np.uint64(len(word_slots))
+    n_edge_buckets, n_edges = np.uint64(len(edge_pilots)), np.uint64(len(edges))
+    first_word = np.uint32(len(roots) - len(word_slots))
+    done = n_found = 0
     while done < len(rows):
-        row = rows[done]
-        length = _space_out(texts, text_offsets[row], text_offsets[row + 1], kinds, hay)
-        begin = n_found
-        n_cuts: Any = 0
-        n_starts: Any = 0
-        total = np.uint64(0)
-        for place in range(length):
-            byte = np.int64(hay[place])
-            pair = byte << 8 | np.int64(hay[place + 1])
-            sums[place] = total
-            total = total * base + np.uint64(byte)
-            all_starts[n_starts] = place
-            first_cuts[n_starts] = n_cuts + (byte == 32 and skips_space)
-            n_starts += np.int64((starts[pair >> 3] >> (pair & 7)) & 1)
-            # _cut_width, written out: handing arrays to a function at each byte costs ten times what it does
-            width = 1
-            pair = byte << 8
-            if byte >= 0xC0:
-                width = 2 if byte < 0xE0 else (3 if byte < 0xF0 else 4)
-                pair |= np.int64(hay[place + 1])
-                whole = place + width <= length
-                for i in range(place + 1, min(place + width, length)):
-                    whole &= hay[i] & 0xC0 == 0x80
-                width = width if whole else 0
-            elif byte >= 0x80:
-                width = 0
-            cuts[n_cuts] = place + width
-            n_cuts += np.int64((ends[pair >> 3] >> (pair & 7)) & 1) * (width > 0)
-        sums[length] = total
-        taken = 0
-        while taken < n_starts:
-            n_active = min(ABREAST, n_starts - taken)
-            for i in range(n_active):
-                begun[i] = all_starts[taken + i]
-                next_cut[i] = first_cuts[taken + i]
-            taken += n_active
-            while n_active:
-                n_asked = 0
-                for i in range(n_active):
-                    if next_cut[i] >= n_cuts:
-                        continue
-                    begins = begun[i]
-                    size = cuts[next_cut[i]] - begins
-                    if size > longest:
-                        continue
-                    code = sums[begins + size] - sums[begins] * powers[size]
-                    mixed = (code ^ (code >> np.uint64(32))) * _MIXER
-                    homes[n_asked] = np.int64(((mixed >> np.uint64(32)) * np.uint64(slots)) >> np.uint64(32))
-                    tags[n_asked] = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(0xFFFFFFFF)
-                    begun[n_asked], next_cut[n_asked] = begins, next_cut[i] + 1
-                    n_asked += 1
-                for i in range(n_asked):
-                    values[i] = table[homes[i]]
-                n_active = 0
-                n_likely = 0
-                for i in range(n_asked):
-                    value, slot, tag = values[i], homes[i], tags[i]
-                    while value != 0 and value >> np.uint64(32) != tag:
-                        slot = slot + 1 if slot + 1 < slots else 0
-                        value = table[slot]
-                    if value == 0:
-                        continue
-                    if value & (ENDS_HERE | GOES_ON) != GOES_ON:
-                        likely[n_likely] = np.int64(value & NEEDLE) - 1
-                        likely_at[n_likely] = begun[i]
-                        n_likely += 1
-                    if value & GOES_ON != 0:
-                        begun[n_active], next_cut[n_active] = begun[i], next_cut[i]
-                        n_active += 1
-                for i in range(n_likely):
-                    sizes[i] = words[likely[i] + 1]
-                for i in range(n_likely):
-                    needle, about, at = likely[i], sizes[i], likely_at[i]
-                    while True:
-                        size = about >> 1
-                        first = 4 * (needle + 2)
-                        same = 0
-                        if at + size <= length:
-                            while same < size and content[first + same] == hay[at + same]:
-                                same += 1
-                        if same == size:
-                            if n_found < len(found):
-                                found[n_found] = np.int32(words[needle])
-                            n_found += 1
-                        if about & 1 == 0:
-                            break
-                        needle += 2 + ((size + 3) >> 2)
-                        about = np.int64(words[needle + 1])
-        if n_found > len(found):
-            # once more, with room: making it where a match is found would slow down every match
-            grown = np.empty(2 * n_found, np.int32)
-            for i in range(begin):  # a slice is the same, and takes a second more to compile
-                grown[i] = found[i]
-            found, n_found = grown, begin
+        last = len(hits) - 1
+        n = length = n_rows = n_asked = 0
+        n_hits: Any = 0
+        while n < ABREAST and n_rows < ABREAST and done + n_rows < len(rows):
+            row = rows[done + n_rows]
+            if n_rows and length + 3 * (text_offsets[row + 1] - text_offsets[row]) + 2 > room:
+                break
+            stop = _space_out(texts, text_offsets[row], text_offsets[row + 1], kinds, hay, length)
+            first, n = n, cut(hay, length, stop, pages, chars, base, tokens, codes, at, n)
+            length = stop
+            for i in range(first, n):
+                row_of[i] = n_rows
+                spaces[i] = np.uint32(i > first and hay[at[i] - 1] == 32) << np.uint32(30)
+                asked[n_asked] = i
+                n_asked += tokens[i] == 0
+            tokens[n] = 0  # between texts, a token that none has
+            n += 1
+            for entry in everywhere:
+                hits[min(n_hits, last), 0], hits[min(n_hits, last), 1] = np.int32(entry), first
+                n_hits += 1
+            n_rows += 1
+        for k in range(n_asked):
+            code = codes[asked[k]]
+            mixed = (code ^ (code >> HALF)) * MIXER
+            bucket = ((mixed >> HALF) * n_buckets) >> HALF
+            mixed = (mixed ^ (np.uint64(word_pilots[bucket]) * PRIME)) * MIXER
+            mixed = (mixed ^ (mixed >> HALF)) * PRIME
+            homes[k] = np.int64(((mixed >> HALF) * n_slots) >> HALF)
+        n_likely = 0
+        for k in range(n_asked):
+            i, home = asked[k], homes[k]
+            asked[n_likely], homes[n_likely] = i, home
+            n_likely += word_slots[home, 0] == np.uint32(codes[i] >> HALF)
+        for k in range(n_likely):
+            i, home = asked[k], homes[k]
+            place = np.int64(word_slots[home, 1])
+            size = at[i + 1] - at[i]
+            if words[place] == size:
+                differ = np.uint8(0)
+                for j in range(size):
+                    differ |= content[4 * (place + 1) + j] ^ hay[at[i] + j]
+                if differ == 0:
+                    tokens[i] = first_word + np.uint32(home)
+        n_active: Any = 0
+        n_tails: Any = 0
+        for i in range(n - 1):
+            token = np.int64(tokens[i])
+            end, onward = roots[token, 0], roots[token, 1]
+            if end & SEVERAL != 0:
+                n_hits = _add_several(hits, n_hits, several, end, i, spaces[i])
+            else:
+                hits[min(n_hits, last), 0], hits[min(n_hits, last), 1] = np.int32(end & ENTRY) - 1, i
+                n_hits += np.int64(end != 0) & np.int64(end & AFTER_SPACE <= spaces[i])
+            tail = np.int64(onward >> np.uint32(31))
+            starts[n_active] = tail_starts[n_tails] = i
+            nodes[n_active] = tail_places[n_tails] = onward & PLACE
+            more = np.int64(onward != 0) & np.int64(tokens[i + 1] != 0)
+            n_tails += more & tail
+            n_active += more & (1 - tail)
+        depth = 1
+        while n_active + n_tails:
+            for k in range(n_tails):
+                start, place = np.int64(tail_starts[k]), np.int64(tail_places[k])
+                size = np.int64(tails[place])
+                same = 0
+                while same < size and tails[place + 1 + same] == tokens[start + depth + same]:
+                    same += 1
+                if same == size:
+                    end = tails[place + 1 + size]
+                    if end & SEVERAL != 0:
+                        n_hits = _add_several(hits, n_hits, several, end, start, spaces[start])
+                    else:
+                        hits[min(n_hits, last), 0], hits[min(n_hits, last), 1] = np.int32(end & ENTRY) - 1, start
+                        n_hits += np.int64(end & AFTER_SPACE <= spaces[start])
+            for k in range(n_active):
+                key = np.uint64(nodes[k]) << HALF | np.uint64(tokens[starts[k] + depth])
+                mixed = (key ^ (key >> HALF)) * MIXER
+                bucket = ((mixed >> HALF) * n_edge_buckets) >> HALF
+                mixed = (mixed ^ (np.uint64(edge_pilots[bucket]) * PRIME)) * MIXER
+                mixed = (mixed ^ (mixed >> HALF)) * PRIME
+                homes[k] = np.int64(((mixed >> HALF) * n_edges) >> HALF)
+            n_going: Any = 0
+            for k in range(n_active):
+                home, start = homes[k], np.int64(starts[k])
+                homes[n_going], starts[n_going] = home, start
+                n_going += np.int64(edges[home, 0] == nodes[k]) & np.int64(edges[home, 1] == tokens[start + depth])
+            n_active = n_tails = 0
+            for k in range(n_going):
+                home, start = homes[k], np.int64(starts[k])
+                end, onward = edges[home, 2], edges[home, 3]
+                if end & SEVERAL != 0:
+                    n_hits = _add_several(hits, n_hits, several, end, start, spaces[start])
+                else:
+                    hits[min(n_hits, last), 0], hits[min(n_hits, last), 1] = np.int32(end & ENTRY) - 1, start
+                    n_hits += np.int64(end != 0) & np.int64(end & AFTER_SPACE <= spaces[start])
+                tail = np.int64(onward >> np.uint32(31))
+                starts[n_active] = tail_starts[n_tails] = start
+                nodes[n_active] = tail_places[n_tails] = onward & PLACE
+                more = np.int64(onward != 0) & np.int64(tokens[start + depth + 1] != 0)
+                n_tails += more & tail
+                n_active += more & (1 - tail)
+            depth += 1
+        if n_hits > last:  # once more, with room: making it where a match is found would slow down every match
+            hits = np.empty((2 * n_hits, 2), np.int32)
             continue
-        n_found = _sort_distinct(found, begin, n_found)
-        counts[row] = n_found - begin
-        done += 1
-    return found[:n_found].copy()
+        found = _room_for(found, n_found, n_hits)
+        for k in range(n_rows + 1):
+            bounds[k] = 0
+        for k in range(n_hits):
+            bounds[row_of[hits[k, 1]] + 1] += 1
+        for k in range(n_rows):
+            bounds[k + 1] += bounds[k]
+        for k in range(n_hits):
+            row = row_of[hits[k, 1]]
+            found[n_found + bounds[row]] = hits[k, 0]
+            bounds[row] += 1
+        base_found = stop = n_found
+        for k in range(n_rows):
+            begin, stop = stop, base_found + bounds[k]
+            before, n_found = n_found, _sort_distinct(found, begin, stop, n_found, few)
+            counts[rows[done + k]] = n_found - before
+        done += n_rows
+    return found[:n_found]
 
 
 @njit(cache=True, nogil=True)
-def _sort_distinct(found: Ids, begin: int, end: int) -> int:  # pragma: no cover (compiled)
-    """Sort found[begin:end], drop repeats, and return the new end: an entry may stand in a text twice."""
-    if end - begin > 96:
+def _add_several(
+    hits: Any, n_hits: Any, several: Words, end: Any, start: Any, space: Any
+) -> Any:  # pragma: no cover (compiled)
+    """Add entries whose needles are equal; returns how many hits there are now, with room for them or not."""
+    place = np.int64(end & PLACE)
+    last = len(hits) - 1
+    for i in range(place + 1, place + 1 + np.int64(several[place])):
+        hits[min(n_hits, last), 0], hits[min(n_hits, last), 1] = np.int32(several[i] & ENTRY) - 1, start
+        n_hits += np.int64(several[i] & AFTER_SPACE <= space)
+    return n_hits
+
+
+@njit(cache=True, nogil=True)
+def _room_for(found: Ids, n_found: int, more: int) -> Ids:  # pragma: no cover (compiled)
+    """`found`, or a copy of what it holds with room for more."""
+    if n_found + more <= len(found):
+        return found
+    grown = np.empty(2 * (n_found + more), np.int32)
+    for i in range(n_found):  # a slice is the same, and takes a second more to compile
+        grown[i] = found[i]
+    return grown
+
+
+@njit(cache=True, nogil=True)
+def _sort_distinct(found: Ids, begin: int, end: int, to: int, few: Any) -> int:  # pragma: no cover (compiled)
+    """Move found[begin:end] to found[to:], in order and without repeats; return the new end.
+
+    An entry may stand in a text twice. Each one's place is how many are less, counted for all alike: no branch
+    to guess wrong, several a step.
+    """
+    size = end - begin
+    if size > FEW:
         found[begin:end].sort()
-    else:
-        for i in range(begin + 1, end):
-            here = found[i]
-            j = i
-            while j > begin and found[j - 1] > here:
-                found[j] = found[j - 1]
-                j -= 1
-            found[j] = here
-    n = begin
-    for i in range(begin, end):
-        if i == begin or found[i] != found[n - 1]:
-            found[n] = found[i]
-            n += 1
-    return n
+        for i in range(begin, end):
+            found[to] = found[i]
+            to += i + 1 == end or found[i + 1] != found[i]
+        return to
+    for i in range(size):
+        few[0, i] = found[begin + i]
+        few[1, i] = -1
+    for i in range(size):
+        less = np.int32(0)
+        here = few[0, i]
+        for j in range(size):
+            less = np.int32(less + np.int32(few[0, j] < here))  # kept narrow, so that more of them go at once
+        few[1, less] = here
+    for i in range(size):
+        found[to] = few[1, i]
+        to += few[1, i] >= 0
+    return to
 
 
 @njit(cache=True, nogil=True)

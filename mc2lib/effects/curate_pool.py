@@ -39,8 +39,9 @@ from mc2lib.curation.curate import (
     keep_entries,
 )
 from mc2lib.curation.hygiene import contaminated, flagged
+from mc2lib.curation.index import Index
 from mc2lib.curation.lid import identify
-from mc2lib.curation.match import Index, match_languages
+from mc2lib.curation.match import match_languages
 from mc2lib.effects.claims import claim, read_made, write_made
 from mc2lib.effects.config import load_params
 from mc2lib.effects.datacard import Outcome, step_text, write_report

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 
 from mc2lib.curation.balance import keep_probability
 from mc2lib.curation.curate import INDEX_OF, curate, find_thresholds
+from mc2lib.curation.index import Index, build_index
 from mc2lib.curation.lid import identify
-from mc2lib.curation.match import Index, build_index, match, match_languages
+from mc2lib.curation.match import match, match_languages
 from mc2lib.effects.files import read_table, write_table
 from mc2lib.effects.language_model import load_language_model
 from mc2lib.effects.machine import processes

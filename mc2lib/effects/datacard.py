@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mc2lib.curation.index import build_index
 from mc2lib.curation.lid import identify
-from mc2lib.curation.match import build_index, match
+from mc2lib.curation.match import match
 from mc2lib.effects.files import read_json, write_json, write_table
 from mc2lib.effects.language_model import load_language_model
 from mc2lib.errors import InputError

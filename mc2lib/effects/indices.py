@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mc2lib.curation.match import Index, build_index
+from mc2lib.curation.index import Index, build_index
 from mc2lib.effects.files import atomic, file_digest, read_json, read_table, write_json
 from mc2lib.errors import InputError
 from mc2lib.languages import spaced
 from mc2lib.schemas import METADATA
 
 #: Raise it when the arrays' layout changes: older indices are then built again.
-FORMAT = 1
+FORMAT = 2
 #: Arrays start at multiples of this many bytes.
 ALIGNMENT = 64
-_ARRAYS = ("needles", "table", "borders")
 _REBUILD = "Build the index again with `write_indices`."
 
 
@@ -43,13 +42,11 @@ def write_indices(folder: Path, metadata: Mapping[str, Path]) -> int:
             source = _fingerprint(path)
             index = build_index(read_table(path, METADATA)["entry"], spaced(language))
             arrays = {}
-            for name in _ARRAYS:
-                array = getattr(index, name)
+            for name, array in index.arrays.items():
                 out.write(b"\0" * (-out.tell() % ALIGNMENT))
-                arrays[name] = [out.tell(), *array.shape]
+                arrays[name] = [array.dtype.name, out.tell(), *array.shape]
                 out.write(array.tobytes())
-            about = {"longest": index.longest, "seed": index.seed, "entries": index.size}
-            languages[language] = {"arrays": arrays, "source": source, **about}
+            languages[language] = {"arrays": arrays, "source": source, "seed": index.seed, "entries": index.size}
         size = out.tell()
     content = {"format": FORMAT, "bytes": size, "sha256": file_digest(folder / "index.bin"), "languages": languages}
     write_json(content, folder / "index.json")
@@ -92,19 +89,11 @@ def open_indices(folder: Path, metadata: Mapping[str, Path] | None = None, *, wh
 
 
 def _open(content: npt.NDArray[np.uint8], about: Mapping[str, Any]) -> Index:
-    arrays = about["arrays"]
-    return Index(
-        needles=_view(content, arrays["needles"], np.uint32),
-        size=about["entries"],
-        table=_view(content, arrays["table"], np.uint64),
-        borders=_view(content, arrays["borders"], np.uint8),
-        longest=about["longest"],
-        seed=about["seed"],
-    )
+    arrays = {name: _view(content, *place) for name, place in about["arrays"].items()}
+    return Index(size=about["entries"], seed=about["seed"], **arrays)
 
 
-def _view(content: npt.NDArray[np.uint8], place: list[int], kind: type) -> npt.NDArray[Any]:
-    start, *shape = place
+def _view(content: npt.NDArray[np.uint8], kind: str, start: int, *shape: int) -> npt.NDArray[Any]:
     stop = start + int(np.prod(shape)) * np.dtype(kind).itemsize
     # a plain array: numba compiles for it as for one in memory
     view: npt.NDArray[Any] = np.asarray(content[start:stop]).view(np.ndarray).view(kind).reshape(shape)

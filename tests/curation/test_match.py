@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mc2lib.curation.match import build_index, match, match_languages, space_out
+from mc2lib.curation.index import build_index, space_out
+from mc2lib.curation.match import match, match_languages
 from mc2lib.errors import InputError
 from mc2lib.languages import spaced
 from tests.curation.oracle import find_entries
@@ -80,9 +81,9 @@ def test_texts_of_slices_chunks_and_repeats_keep_their_rows():
 
 
 def test_more_matches_than_expected_are_all_kept():
-    entries = ["a" * n for n in range(1, 400)]
-    texts = pa.array(["a" * n for n in range(1, 400)])
-    assert match(texts, build_index(entries, False)).to_pylist() == [list(range(n)) for n in range(1, 400)]
+    entries = ["a" * n for n in range(1, 600)]
+    texts = pa.array(["a" * n for n in range(1, 600)])
+    assert match(texts, build_index(entries, False)).to_pylist() == [list(range(n)) for n in range(1, 600)]
 
 
 def test_null_texts_and_empty_entries_are_refused():

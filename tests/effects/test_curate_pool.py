@@ -30,7 +30,8 @@ from PIL import Image
 
 from mc2lib.__main__ import main
 from mc2lib.curation.curate import curate
-from mc2lib.curation.match import build_index, match_languages
+from mc2lib.curation.index import build_index
+from mc2lib.curation.match import match_languages
 from mc2lib.effects import curate_pool as module
 from mc2lib.effects.claims import claim
 from mc2lib.effects.curate_pool import (
