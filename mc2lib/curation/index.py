@@ -73,11 +73,11 @@ class Index:
         seed: of the words' hash.
         pages: uint16 [4352], the page of each 256 code points.
         chars: uint32, pages of 256: the token that a character is << 2 | whether needles start, end with it.
-        word_pilots: uint16, see `_find_pilots`.
+        word_pilots: uint16, see `_place_keys`.
         word_slots: uint32 [w, 2], check and place in `words`; slot i is the token `first word + i`.
         words: uint32, at each place a length in bytes and the bytes of a word, which fill whole items.
         roots: uint32 [tokens, 2], what ends with a first token, and what goes on.
-        edge_pilots: uint16, see `_find_pilots`.
+        edge_pilots: uint16, see `_place_keys`.
         edges: uint32 [e, 4], node, token, what ends there and what goes on.
         tails: uint32, stretches of tokens without a fork.
         several: uint32, entries whose needles are equal.
@@ -242,52 +242,39 @@ def _room(keys: int) -> int:
 
 
 def _place_keys(keys: Codes) -> tuple[Shorts, Offsets]:
-    """Pilots, and the place of each key, for distinct keys."""
+    """Pilots, and the place of each key, for distinct keys: those that share a pilot with most others choose first.
+
+    Source: Pibiri and Trani, PTHash, SIGIR 2021.
+    """
     pilots = np.zeros(max(1, -(-len(keys) // TOGETHER)), np.uint16)
+    mixed = (keys ^ (keys >> HALF)) * MIXER
+    buckets = (((mixed >> HALF) * np.uint64(len(pilots))) >> HALF).astype(np.int64)
+    sizes = np.bincount(buckets, minlength=len(pilots))
+    ends = np.cumsum(sizes)
+    members, order = np.argsort(buckets, kind="stable"), np.argsort(-sizes, kind="stable")
     places = np.zeros(len(keys), np.int64)
-    if not _find_pilots(keys, _room(len(keys)), pilots, places):
+    if not _find_pilots(keys, members, ends - sizes, ends, order, _room(len(keys)), pilots, places):
         raise InputError("metadata", f"{len(keys):,} words that find no places", "Part the list.")
     return pilots, places
 
 
 @njit(cache=True, nogil=True)
-def _place(key: Any, pilots: Shorts, room: int) -> Any:  # pragma: no cover (compiled)
-    """Where a key is, if it is anywhere: one of `room` places, by the pilot of the keys that it shares one with."""
-    mixed = (key ^ (key >> HALF)) * MIXER
-    bucket = ((mixed >> HALF) * np.uint64(len(pilots))) >> HALF
-    mixed = (mixed ^ (np.uint64(pilots[bucket]) * PRIME)) * MIXER
-    mixed = (mixed ^ (mixed >> HALF)) * PRIME
-    return np.int64(((mixed >> HALF) * np.uint64(room)) >> HALF)
-
-
-@njit(cache=True, nogil=True)
-def _find_pilots(keys: Codes, room: int, pilots: Shorts, places: Offsets) -> bool:  # pragma: no cover (compiled)
-    """Choose pilots so that each key has a place of its own, the buckets of most keys first; False if none do.
-
-    Source: Pibiri and Trani, PTHash, SIGIR 2021.
-    """
-    n_buckets = len(pilots)
-    buckets = np.empty(len(keys), np.int64)
-    sizes = np.zeros(n_buckets + 1, np.int64)
-    for i in range(len(keys)):
-        mixed = (keys[i] ^ (keys[i] >> HALF)) * MIXER
-        buckets[i] = np.int64(((mixed >> HALF) * np.uint64(n_buckets)) >> HALF)
-        sizes[buckets[i] + 1] += 1
-    starts = np.cumsum(sizes)
-    filled = starts.copy()
-    members = np.empty(len(keys), np.int64)
-    for i in range(len(keys)):
-        members[filled[buckets[i]]] = i
-        filled[buckets[i]] += 1
+def _find_pilots(
+    keys: Codes, members: Offsets, begins: Offsets, ends: Offsets, order: Offsets, room: int, pilots: Any, places: Any
+) -> bool:  # pragma: no cover (compiled)
+    """Choose pilots so that each key has a place of its own; False if none do."""
     taken = np.zeros(room, np.uint8)
-    for bucket in np.argsort(-sizes[1:], kind="mergesort"):
-        begin, end = starts[bucket], starts[bucket + 1]
+    for bucket in order:
+        begin, end = begins[bucket], ends[bucket]
         pilot = 0
         while begin < end:
             pilots[bucket] = pilot
             placed = begin
             while placed < end:
-                place = _place(keys[members[placed]], pilots, room)
+                key = keys[members[placed]]
+                mixed = (((key ^ (key >> HALF)) * MIXER) ^ (np.uint64(pilot) * PRIME)) * MIXER
+                mixed = (mixed ^ (mixed >> HALF)) * PRIME
+                place = np.int64(((mixed >> HALF) * np.uint64(room)) >> HALF)
                 if taken[place]:
                     break
                 taken[place] = 1
@@ -405,6 +392,7 @@ def _tokenise(
         n_bytes += ends[i] - begins[i]
         longest = max(longest, ends[i] - begins[i])
     base = base_of(seed)
+    zero = np.int64(0)  # as a literal, `cut` is compiled twice
     tokens = np.empty(longest + 1, np.uint32)
     codes = np.empty(longest + 1, np.uint64)
     at = np.empty(longest + 1, np.int32)
@@ -416,7 +404,7 @@ def _tokenise(
         size = ends[i] - begins[i]
         for j in range(size):
             hay[j] = data[begins[i] + j]
-        for j in range(cut(hay, 0, size, pages, chars, base, tokens, codes, at, 0)):
+        for j in range(cut(hay, zero, size, pages, chars, base, tokens, codes, at, zero)):
             point, width = _decode(hay, at[j], size)
             char = np.int64(pages[point >> 8]) << 8 | point & 255
             if width < at[j + 1] - at[j]:
@@ -436,7 +424,7 @@ def _tokenise(
         size = ends[i] - begins[i]
         for j in range(size):
             hay[j] = data[begins[i] + j]
-        for j in range(cut(hay, 0, size, pages, chars, base, tokens, codes, at, 0)):
+        for j in range(cut(hay, zero, size, pages, chars, base, tokens, codes, at, zero)):
             token = np.int64(tokens[j])
             if token == 0:
                 code = codes[j]

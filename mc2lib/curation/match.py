@@ -212,7 +212,8 @@ def _match(
     n_buckets, n_slots = np.uint64(len(word_pilots)), np.uint64(len(word_slots))
     n_edge_buckets, n_edges = np.uint64(len(edge_pilots)), np.uint64(len(edges))
     first_word = np.uint32(len(roots) - len(word_slots))
-    done = n_found = 0
+    done = 0
+    n_found: Any = np.int64(0)
     while done < len(rows):
         last = len(hits) - 1
         n = length = n_rows = n_asked = 0
@@ -372,7 +373,7 @@ def _sort_distinct(found: Ids, begin: int, end: int, to: int, few: Any) -> int: 
     """
     size = end - begin
     if size > FEW:
-        found[begin:end].sort()
+        _sort(found, begin, end)
         for i in range(begin, end):
             found[to] = found[i]
             to += i + 1 == end or found[i + 1] != found[i]
@@ -390,6 +391,23 @@ def _sort_distinct(found: Ids, begin: int, end: int, to: int, few: Any) -> int: 
         found[to] = few[1, i]
         to += few[1, i] >= 0
     return to
+
+
+@njit(cache=True, nogil=True)
+def _sort(found: Ids, begin: int, end: int) -> None:  # pragma: no cover (compiled)
+    """Sort found[begin:end] by Shell's method, which takes a second less to compile than NumPy's."""
+    gap = 1
+    while gap < (end - begin) // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(begin + gap, end):
+            here = found[i]
+            j = i
+            while j >= begin + gap and found[j - gap] > here:
+                found[j] = found[j - gap]
+                j -= gap
+            found[j] = here
+        gap //= 3
 
 
 @njit(cache=True, nogil=True)
