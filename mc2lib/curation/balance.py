@@ -135,12 +135,28 @@ def draw_texts(image_ids: U64, pair_ids: U64, seed: int, epoch: int = 0) -> Mask
         bool [pairs], True once per distinct image.
     """
     draws = mix(pair_ids, key("text of image", seed, epoch))
-    order = np.lexsort((pair_ids, draws, image_ids))
-    ordered = image_ids[order]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    drawn = np.zeros(len(order), dtype=bool)
-    drawn[order[first]] = True
+    return np.asarray(_draw_least(image_ids, pair_ids, draws))
+
+
+@njit(cache=True)
+def _draw_least(image_ids: U64, pair_ids: U64, draws: U64) -> Mask:  # pragma: no cover (compiled)
+    """The pair of each image with the least draw; of equal ones that with the least id, then the first."""
+    room = 16
+    while room < 2 * len(image_ids):
+        room *= 2
+    best = np.full(room, -1, np.int64)
+    drawn = np.zeros(len(image_ids), np.bool_)
+    for row in range(len(image_ids)):
+        slot = np.int64((image_ids[row] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & (room - 1)
+        while best[slot] >= 0 and image_ids[best[slot]] != image_ids[row]:
+            slot = (slot + 1) & (room - 1)
+        held = best[slot]
+        if held >= 0:
+            if draws[held] < draws[row] or (draws[held] == draws[row] and pair_ids[held] <= pair_ids[row]):
+                continue
+            drawn[held] = False
+        best[slot] = row
+        drawn[row] = True
     return drawn
 
 

@@ -265,9 +265,16 @@ def draw_epoch(pairs: pa.Table, seed: int, epoch: int, rivals: tuple[U64, U64, M
 
     Source: MetaCLIP 2, §3.2, Algorithm 1.
     """
+    return draw_steps(pairs, seed, epoch, rivals)[1]
+
+
+def draw_steps(
+    pairs: pa.Table, seed: int, epoch: int, rivals: tuple[U64, U64, Mask] | None = None
+) -> tuple[Mask, Mask]:
+    """The two steps of `draw_epoch`: which pairs are drawn of their image's, and which of these are kept."""
     image_ids, pair_ids = pairs["image_id"].to_numpy(), pairs["pair_id"].to_numpy()
     drawn = draw_among(image_ids, pair_ids, seed, epoch, rivals)
-    return drawn & sample_pairs(pair_ids, pairs["keep_probability"].to_numpy(), seed, epoch)
+    return drawn, drawn & sample_pairs(pair_ids, pairs["keep_probability"].to_numpy(), seed, epoch)
 
 
 # ---------------------------------------------------------------------- the parts of both

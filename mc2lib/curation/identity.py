@@ -6,7 +6,7 @@ and its text. So two files, or two readers, that hold the same pair give it the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -125,3 +125,57 @@ def _meet(slots: U64, filled: npt.NDArray[np.bool_], ids: U64) -> npt.NDArray[np
         before[row] = filled[slot]
         slots[slot], filled[slot] = ids[row], True
     return before
+
+
+def find_shared(parts: Iterable[U64], count: int) -> tuple[U64, npt.NDArray[np.bool_]]:
+    """Ids that stand in more than one part.
+
+    Args:
+        parts: uint64 ids, a part after another; one may stand in a part often.
+        count: how many parts.
+
+    Returns:
+        (those ids, ascending; bool [count], which parts have any of them).
+    """
+    ids, owners, filled = np.zeros(1 << 12, np.uint64), np.zeros(1 << 12, np.int32), 0
+    touched = np.zeros(count, bool)
+    for part, found in enumerate(parts):
+        while 2 * (filled + len(found)) > len(ids):
+            old = owners != 0
+            before = ids[old], owners[old]
+            ids, owners = np.zeros(4 * len(ids), np.uint64), np.zeros(4 * len(ids), np.int32)
+            _settle(ids, owners, *before)
+        filled += _own(ids, owners, found, part + 1, touched)
+    return np.sort(ids[owners < 0]), touched
+
+
+@njit(cache=True)
+def _own(
+    ids: U64, owners: npt.NDArray[np.int32], found: U64, part: int, touched: npt.NDArray[np.bool_]
+) -> int:  # pragma: no cover (compiled)
+    """Note that `part` has the ids `found`: an id's owner is its part, below zero if it has several."""
+    last = np.uint64(len(ids) - 1)
+    new = 0
+    for one in found:
+        slot = (one * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & last
+        while owners[slot] != 0 and ids[slot] != one:
+            slot = (slot + np.uint64(1)) & last
+        if owners[slot] == 0:
+            ids[slot], owners[slot] = one, part
+            new += 1
+        elif owners[slot] != part:
+            touched[abs(owners[slot]) - 1] = touched[part - 1] = True
+            owners[slot] = -part
+    return new
+
+
+@njit(cache=True)
+def _settle(
+    ids: U64, owners: npt.NDArray[np.int32], old: U64, old_owners: npt.NDArray[np.int32]
+) -> None:  # pragma: no cover (compiled)
+    last = np.uint64(len(ids) - 1)
+    for row in range(len(old)):
+        slot = (old[row] * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & last
+        while owners[slot] != 0:
+            slot = (slot + np.uint64(1)) & last
+        ids[slot], owners[slot] = old[row], old_owners[row]

@@ -336,7 +336,7 @@ def _mark_borders(data: Bytes, begins: Offsets, ends: Offsets, behind: Bytes) ->
 @njit(cache=True, nogil=True)
 def cut(
     hay: Bytes,
-    place: int,
+    place: Any,
     stop: int,
     pages: Shorts,
     chars: Words,

@@ -187,10 +187,12 @@ def _match(
 
     What a loop reads from the index, it reads for many tokens or starts before the next loop uses it.
     """
-    longest = 0
+    longest = total = 0
     for row in rows:
         longest = max(longest, text_offsets[row + 1] - text_offsets[row])
-    room = 3 * longest + 16 * ABREAST  # bytes of spaced-out texts, of which no token has less than one
+        total += text_offsets[row + 1] - text_offsets[row]
+    # bytes of spaced-out texts, of which no token has less than one
+    room = min(3 * longest + 16 * ABREAST, 3 * total + 2 * len(rows))
     hay = np.empty(room, np.uint8)
     tokens = np.empty(room + ABREAST, np.uint32)
     codes = np.empty(room + ABREAST, np.uint64)
@@ -206,7 +208,7 @@ def _match(
     bounds = np.empty(ABREAST + 1, np.int64)
     few = np.empty((2, FEW), np.int32)
     hits = np.empty((8 * ABREAST, 2), np.int32)
-    found = np.empty(max(1024, 8 * len(rows)), np.int32)
+    found = np.empty(8 * len(rows), np.int32)
     base = base_of(seed)
     content = words.view(np.uint8)
     n_buckets, n_slots = np.uint64(len(word_pilots)), np.uint64(len(word_slots))

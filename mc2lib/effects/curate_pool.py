@@ -403,8 +403,7 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
         unwanted = _evaluation_images(shard, setup)
         for batch in _with_first(first, batches):
             batch = _drop_unwanted(batch, setup, unwanted, reader)
-            languages = find_languages(batch, setup.language, setup.lid_model, setup.lid_confidence)
-            entries = match_languages(batch["alt_text"], languages, indices)
+            languages, entries = _find_entries(batch, setup, indices)
             hit = pc.greater(pc.list_value_length(entries), 0)
             table = batch.set_column(batch.column_names.index("language"), "language", languages)
             table = table.append_column("entries", entries)
@@ -425,6 +424,17 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
     with write_made(_count_path(setup.out, shard.name), COUNTS, {"from": made, "tally": tally}) as writer:
         writer.write_table(_sum_counts(counts))
     return tally
+
+
+def _find_entries(batch: pa.Table, setup: _Setup, indices: Mapping[str, Index]) -> tuple[pa.Array, pa.ListArray]:
+    """Each pair's language and entries; where both follow from the text alone, each text is looked at once."""
+    if setup.language == "auto" and batch["language"].null_count < len(batch):
+        languages = find_languages(batch, setup.language, setup.lid_model, setup.lid_confidence)
+        return languages, match_languages(batch["alt_text"], languages, indices)
+    texts = batch["alt_text"].combine_chunks().dictionary_encode()
+    languages = identify(texts.dictionary, _load_model(setup.lid_model), setup.lid_confidence)
+    entries = match_languages(texts.dictionary, languages, indices)
+    return languages.take(texts.indices), entries.take(texts.indices)
 
 
 def _evaluation_images(shard: Shard, setup: _Setup) -> pa.Array:

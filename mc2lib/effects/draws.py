@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mc2lib.curation.balance import U64, Floats, Mask, draw_among
-from mc2lib.curation.curate import Codes, draw_epoch, keep_pairs
+from mc2lib.curation.balance import U64, Floats, Mask
+from mc2lib.curation.curate import Codes, draw_epoch, draw_steps, keep_pairs
+from mc2lib.curation.identity import find_shared
 from mc2lib.effects.claims import read_made, write_made
 from mc2lib.effects.files import atomic, digest, read_json, read_table, write_json
 from mc2lib.schemas import CURATED, POOL
@@ -122,13 +123,10 @@ def _find_repeats(out: Path, shards: Sequence[str], number: int, passes: int) ->
         part = (images >> np.uint64(32)) * np.uint64(passes) >> np.uint64(32)
         return images[part == number]
 
-    distinct = [np.unique(here(ids(name, "image_id"))) for name in shards]
-    several, counts = np.unique(np.concatenate([*distinct, np.zeros(0, np.uint64)]), return_counts=True)
-    several = several[counts > 1]
+    several, touched = find_shared((here(ids(name, "image_id")) for name in shards), len(shards))
     parts: list[list[npt.NDArray[Any]]] = [[np.zeros(0, kind)] for kind in REPEATS.values()]
-    for place, name in enumerate(shards):
-        if not np.isin(distinct[place], several, assume_unique=True).any():
-            continue
+    for place in np.flatnonzero(touched).tolist():
+        name = shards[place]
         images = ids(name, "image_id")
         rows = np.isin(images, several)
         found = images[rows], ids(name, "pair_id")[rows], np.full(rows.sum(), place, np.int32)
@@ -192,15 +190,11 @@ def sample_shard(task: tuple[Path, str, int, str, int, int]) -> dict[str, Any] |
 def _write_epoch(
     out: Path, name: str, made: str, pairs: pa.Table, rivals: tuple[U64, U64, Mask], seed: int, epoch: int
 ) -> dict[str, Any]:
-    ids = pairs["image_id"].to_numpy(), pairs["pair_id"].to_numpy()
-    steps = {
-        "matched": np.ones(len(pairs), bool),
-        "drawn": draw_among(*ids, seed, epoch, rivals),
-        "kept": draw_epoch(pairs, seed, epoch, rivals),
-    }
+    drawn, kept = draw_steps(pairs, seed, epoch, rivals)
+    steps = {"matched": np.ones(len(pairs), bool), "drawn": drawn, "kept": kept}
     counted = {step: count_values(pairs["language"].filter(pa.array(mask))) for step, mask in steps.items()}
     tally = {name: {step: found.get(name, 0) for step, found in counted.items()} for name in sorted(counted["matched"])}
-    table = pairs.filter(pa.array(steps["kept"])).drop_columns(["image_id"])
+    table = pairs.filter(pa.array(kept)).drop_columns(["image_id"])
     with write_made(curated_path(out, name, epoch), table.schema, {"from": made, "tally": tally}) as writer:
         writer.write_table(table)
     return tally

@@ -16,6 +16,7 @@ from mc2lib.curation.balance import (
     tail_share,
     threshold_for_share,
 )
+from mc2lib.hashing import key, mix
 from tests.curation.oracle import nearest_count
 
 
@@ -137,6 +138,17 @@ def test_each_image_draws_one_text_uniformly_and_apart_from_the_sampling():
     assert drawn.reshape(-1, 3).mean(axis=0) == pytest.approx([1 / 3] * 3, abs=0.02)
     kept = sample_pairs(IDS, np.full(len(IDS), 0.5), seed=1)
     assert kept[drawn].mean() == pytest.approx(0.5, abs=0.02)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), max_size=60), st.integers(0, 3))
+def test_one_text_an_image_is_the_least_draw_then_the_least_id_then_the_first(rows, epoch):
+    images, pairs = (np.array([row[i] for row in rows], np.uint64) for i in (0, 1))
+    draws = mix(pairs, key("text of image", 4, epoch))
+    best = {}
+    for place in range(len(rows)):
+        rank = (int(draws[place]), rows[place][1], place)
+        best[rows[place][0]] = min(rank, best.get(rows[place][0], rank))
+    assert sorted(np.flatnonzero(draw_texts(images, pairs, 4, epoch))) == sorted(place for _, _, place in best.values())
 
 
 @settings(deadline=None)

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mc2lib.curation.identity import Met, hash_strings, image_ids, pair_ids
+from mc2lib.curation.identity import Met, find_shared, hash_strings, image_ids, pair_ids
 
 
 def test_the_best_name_counts():
@@ -65,3 +65,17 @@ def test_met_grows():
     ids = np.arange(50_000, dtype=np.uint64) << np.uint64(32)
     met = Met()
     assert not any(met.meet(part).any() for part in np.split(ids, 10)) and met.meet(ids).all()
+
+
+@given(st.lists(st.lists(st.integers(0, 25), max_size=12), max_size=7))
+def test_shared_ids_are_those_of_several_parts(parts):
+    shared = {number for number in range(26) if sum(number in part for part in parts) > 1}
+    ids, touched = find_shared((np.array(part, np.uint64) for part in parts), len(parts))
+    assert ids.tolist() == sorted(shared)
+    assert touched.tolist() == [not shared.isdisjoint(part) for part in parts]
+
+
+def test_many_ids_are_looked_through():
+    ids = np.arange(30_000, dtype=np.uint64) << np.uint64(32)
+    shared, touched = find_shared([ids[:20_000], ids[20_000:], ids[9_990:10_010], ids[:0]], 4)
+    assert shared.tolist() == ids[9_990:10_010].tolist() and touched.tolist() == [True, False, True, False]
