@@ -19,6 +19,7 @@ from mc2lib.curation.fasttext_model import (
     SOFTMAX,
     Arrays,
     Bytes,
+    Doubles,
     Floats,
     Ints,
     Longs,
@@ -34,6 +35,11 @@ from mc2lib.curation.fasttext_model import (
 
 #: Rows of the input matrix are gathered before they are added, this many at a time.
 GATHERED = 4096
+#: Texts whose labels are looked for side by side.
+ABREAST = 64
+#: Words met before in a batch whose rows are known, a place each by the word's hash; and room for their rows.
+MET = 1 << 13
+MET_ROWS = 1 << 17
 
 #: What a byte may be: part of a word; a blank; the first of a blank of several bytes.
 WORD, BLANK, WIDE_BLANK = 0, 1, 2
@@ -74,77 +80,102 @@ def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: I
     longest = 0
     for text in range(len(labels)):
         longest = max(longest, offsets[text + 1] - offsets[text])
-    hidden = np.zeros(rows.shape[1], np.float32)
+    hidden = np.zeros((ABREAST, rows.shape[1]), np.float32)
+    answered = np.empty(ABREAST, np.int64)
     gathered = np.empty(GATHERED, np.int64)
     token, starts = np.empty(longest + 2, np.uint64), np.empty(longest + 3, np.int64)
     hashes = np.empty(longest // 2 + 2 if arrays.word_ngrams > 1 else 0, np.int64)
     scores = np.zeros(output.shape[1] if loss != HIERARCHICAL else 0, np.float32)
     nodes, reached = np.empty(len(left) + 2, np.int32), np.empty(len(left) + 2, np.float32)
+    walks, chances = np.empty((2, ABREAST), np.int64), np.empty((2, ABREAST), np.float64)
+    met_at, met_size = np.full(MET, -1), np.empty(MET, np.int64)
+    met_rows_at, met_rows_end = np.empty(MET, np.int64), np.empty(MET, np.int64)
+    met_rows = np.empty(max(MET_ROWS, 1 + (longest + 2) * (maxn + 1)), np.int64)
+    n_rows, n_answered = 0, 0
 
     for text in range(len(labels)):
-        hidden[:] = 0
+        sums = hidden[n_answered]
+        sums[:] = 0
         at, end = offsets[text], offsets[text + 1]
-        filled, total, tokens, anything = 0, 0, 0, False
+        total, tokens, anything = 0, 0, False
         while True:
             at, seen = _skip_blanks(data, at, end)
             anything |= seen
             if at >= end:
                 break
             first = at
-            at, length, value = _read_word(data, at, end, token)
-            if length - 2 == len(_EOS) and _begins(data, first, _EOS):
+            at, value = _read_word(data, at, end)
+            size = at - first
+            if size == len(_EOS) and _begins(data, first, _EOS):
                 break  # an end of line, to fastText
-            number, _ = find_word(data, first, length - 2, value, words, word_offsets, slots)
-            if number >= known or (number < 0 and length - 2 >= len(_LABEL) and _begins(data, first, _LABEL)):
-                continue  # a label is no word
+            met = np.int64(value) & (MET - 1)
+            if met_at[met] < 0 or met_size[met] != size or not _same(data, met_at[met], first, size):
+                number, _ = find_word(data, first, size, value, words, word_offsets, slots)
+                if number >= known or (number < 0 and size >= len(_LABEL) and _begins(data, first, _LABEL)):
+                    continue  # a label is no word
+                if n_rows + 1 + (size + 2) * (maxn + 1) > len(met_rows):
+                    met_at[:] = -1
+                    n_rows = 0
+                met_at[met], met_size[met], met_rows_at[met] = first, size, n_rows
+                if 0 <= number < len(expanded_offsets) - 1:
+                    for i in range(expanded_offsets[number], expanded_offsets[number + 1]):
+                        met_rows[n_rows] = expanded[i]
+                        n_rows += 1
+                else:
+                    met_rows[n_rows] = number
+                    n_rows += number >= 0
+                    characters = 0
+                    if maxn > 0:
+                        _enclose(data, first, size, token)
+                        characters = find_characters(token, size + 2, starts)
+                    for character in range(characters):
+                        n_rows = gather_ngrams(
+                            token,
+                            starts,
+                            character,
+                            characters,
+                            minn,
+                            maxn,
+                            count,
+                            inverse,
+                            first_row,
+                            marks,
+                            met_rows,
+                            n_rows,
+                        )
+                met_rows_end[met] = n_rows
             if len(hashes):
                 hashes[tokens] = np.int32(value)
                 tokens += 1
-            if 0 <= number < len(expanded_offsets) - 1:
-                for i in range(expanded_offsets[number], expanded_offsets[number + 1]):
-                    if filled == GATHERED:
-                        total, filled = total + _add_rows(hidden, rows, gathered, filled), 0
-                    gathered[filled] = expanded[i]
-                    filled += 1
-                continue
-            if number >= 0:
-                if filled == GATHERED:
-                    total, filled = total + _add_rows(hidden, rows, gathered, filled), 0
-                gathered[filled] = number
-                filled += 1
-            if maxn == 0:
-                continue
-            characters = find_characters(token, length, starts)
-            for character in range(characters):
-                if filled + maxn > GATHERED:
-                    total, filled = total + _add_rows(hidden, rows, gathered, filled), 0
-                filled = gather_ngrams(
-                    token, starts, character, characters, minn, maxn, count, inverse, first_row, marks, gathered, filled
+            total += _add_rows(sums, rows, met_rows, met_rows_at[met], met_rows_end[met])
+        if anything:
+            total += _add_rows(sums, rows, eos, 0, len(eos))
+            if len(hashes):
+                hashes[tokens] = _EOS_HASH
+                total += _add_word_ngrams(
+                    hashes, tokens + 1, arrays.word_ngrams, count, first_row, marks, sums, rows, gathered
                 )
-        if not anything:
+            if total:
+                share = np.float32(1.0 / total)
+                for i in range(len(sums)):
+                    sums[i] *= share
+                answered[n_answered] = text
+                n_answered += 1
+        if n_answered < ABREAST and text + 1 < len(labels):
             continue
-        total += _add_rows(hidden, rows, gathered, filled)
-        total += _add_rows(hidden, rows, eos, len(eos))
-        if len(hashes):
-            hashes[tokens] = _EOS_HASH
-            total += _add_word_ngrams(
-                hashes, tokens + 1, arrays.word_ngrams, count, first_row, marks, hidden, rows, gathered
-            )
-        if total == 0:
-            continue
-        share = np.float32(1.0 / total)
-        for i in range(len(hidden)):
-            hidden[i] *= share
-
         if loss == HIERARCHICAL:
-            label, score = _go_down(hidden, left, right, slack, factor, output)
-            if label < 0:
-                label, score = _search(hidden, left, right, output, nodes, reached)
-        else:
-            label, score = _likeliest(hidden, output, scores, loss)
-        if label >= 0:
-            labels[text] = label
-            probabilities[text] = math.exp(score)
+            _go_down(hidden, n_answered, left, right, slack, factor, output, walks, chances)
+        for k in range(n_answered):
+            if loss != HIERARCHICAL:
+                label, score = _likeliest(hidden[k], output, scores, loss)
+            elif walks[0, k] < 0:
+                label, score = _search(hidden[k], left, right, output, nodes, reached)
+            else:
+                label, score = walks[0, k], np.float32(chances[0, k])
+            if label >= 0:
+                labels[answered[k]] = label
+                probabilities[answered[k]] = math.exp(score)
+        n_answered = 0
 
 
 # ---------------------------------------------------------------------- from bytes to hidden numbers
@@ -164,18 +195,32 @@ def _skip_blanks(data: Bytes, at: Number, end: Number) -> tuple[Number, bool]:
 
 
 @njit(cache=True, nogil=True)
-def _read_word(data: Bytes, at: Number, end: Number, token: Words) -> tuple[Number, Number, Number]:
-    """Put a word between `<` and `>` in `token`; where it ends, its length with them, its hash without."""
-    value, length = _START, 1
-    token[0] = _OPEN
-    while at < end and (_KINDS[data[at]] == WORD or _blank(data, at, end) == 0):
-        byte = signed(data[at])
-        value = (value ^ byte) * _PRIME
-        token[length] = byte
-        length += 1
+def _read_word(data: Bytes, at: Number, end: Number) -> tuple[Number, Number]:
+    """Where the word at `at` ends, and its hash."""
+    value = _START
+    while at < end:
+        kind = _KINDS[data[at]]
+        if kind != WORD and (kind == BLANK or _blank(data, at, end) > 0):
+            break
+        value = (value ^ signed(data[at])) * _PRIME
         at += 1
-    token[length] = _CLOSE
-    return at, length + 1, value & _LOW
+    return at, value & _LOW
+
+
+@njit(cache=True, nogil=True)
+def _same(data: Bytes, one: Number, other: Number, size: Number) -> bool:
+    different = np.uint8(0)
+    for i in range(size):
+        different |= data[one + i] ^ data[other + i]
+    return different == 0
+
+
+@njit(cache=True, nogil=True)
+def _enclose(data: Bytes, first: Number, size: Number, token: Words) -> None:
+    """Put a word between `<` and `>` in `token`."""
+    token[0], token[size + 1] = _OPEN, _CLOSE
+    for i in range(size):
+        token[i + 1] = signed(data[first + i])
 
 
 @njit(cache=True, nogil=True)
@@ -208,12 +253,12 @@ def _blank(data: Bytes, at: Number, end: Number) -> Number:
 
 
 @njit(cache=True, nogil=True)
-def _add_rows(hidden: Floats, rows: Floats, gathered: Longs, filled: Number) -> Number:
-    for i in range(filled):
+def _add_rows(hidden: Floats, rows: Floats, gathered: Longs, begin: Number, end: Number) -> Number:
+    for i in range(begin, end):
         row = gathered[i]
         for j in range(len(hidden)):
             hidden[j] += rows[row, j]
-    return filled
+    return end - begin
 
 
 @njit(cache=True, nogil=True)
@@ -235,11 +280,11 @@ def _add_word_ngrams(
         for last in range(first + 1, min(tokens, first + longest)):
             value = value * _WORD_NGRAM_FACTOR + np.uint64(hashes[last])
             if filled == GATHERED:
-                total, filled = total + _add_rows(hidden, rows, gathered, filled), 0
+                total, filled = total + _add_rows(hidden, rows, gathered, 0, filled), 0
             row, kept = find_row(value % count, first_row, marks)
             gathered[filled] = row
             filled += kept
-    return total + _add_rows(hidden, rows, gathered, filled)
+    return total + _add_rows(hidden, rows, gathered, 0, filled)
 
 
 # ---------------------------------------------------------------------- from hidden numbers to a label
@@ -261,30 +306,52 @@ def _chance(output: Floats, row: Number, hidden: Floats) -> Number:
 
 @njit(cache=True, nogil=True)
 def _go_down(
-    hidden: Floats, left: Ints, right: Ints, slack: Number, factor: Number, output: Floats
-) -> tuple[Number, Number]:
-    """The leaf that is reached by the likelier child each time, and its score; -1 if others come near.
+    hidden: Floats,
+    count: Number,
+    left: Ints,
+    right: Ints,
+    slack: Number,
+    factor: Number,
+    output: Floats,
+    walks: Longs,
+    chances: Doubles,
+) -> None:
+    """The leaf that each text reaches by the likelier child each time; -1 if others come near.
 
-    The scores of nodes that are passed by are kept as products in double precision. If all of them are
-    worse than the leaf by more than `slack`, fastText's search, whatever its order, ends at this leaf.
+    Leaves go to walks[0] and scores to chances[0], [count]. All texts go down side by side: a step waits for a sum
+    in order, and other texts' sums are taken meanwhile. The scores of nodes that are passed by are kept as products
+    in double precision. If all of them are worse than the leaf by more than `slack`, fastText's search, whatever
+    its order, ends at this leaf.
     """
     leaves = (len(left) + 1) // 2
-    node, score = len(left) - 1, np.float32(0)
-    product: Number = 1.0
-    passed: Number = 0.0
-    while left[node] >= 0:
-        more = _chance(output, node - leaves, hidden)
-        less = np.float32(1.0 - np.float64(more))
-        if more > less:
-            node, taken, other = right[node], more, less
-        else:
-            node, taken, other = left[node], less, more
-        passed = max(passed, product * (other + 1e-5))
-        product *= taken + 1e-5
-        score += _log(taken)
-    if passed >= product * factor or score - slack < _LEAST:
-        return -1, score
-    return node, score
+    passed = np.zeros(count)
+    products = np.ones(count)
+    scores = np.zeros(count, np.float32)
+    for k in range(count):
+        walks[0, k], walks[1, k] = len(left) - 1, k
+    going = count if len(left) > 1 else 0
+    while going:
+        for i in range(going):
+            k = walks[1, i]
+            chances[1, i] = _chance(output, walks[0, k] - leaves, hidden[k])
+        still = 0
+        for i in range(going):
+            k = walks[1, i]
+            node = walks[0, k]
+            more = np.float32(chances[1, i])
+            less = np.float32(1.0 - np.float64(more))
+            node = np.int64(right[node] if more > less else left[node])
+            taken, other = max(more, less), min(more, less)
+            passed[k] = max(passed[k], products[k] * (other + 1e-5))
+            products[k] *= taken + 1e-5
+            scores[k] += _log(taken)
+            walks[0, k], walks[1, still] = node, k
+            still += left[node] >= 0
+        going = still
+    for k in range(count):
+        chances[0, k] = scores[k]
+        if passed[k] >= products[k] * factor or scores[k] - slack < _LEAST:
+            walks[0, k] = -1
 
 
 @njit(cache=True, nogil=True)
