@@ -4,21 +4,24 @@
 
 Needs a study whose pool and metadata are built (`make repro`, or `dvc repro metadata pool`). Matching and language
 id are measured by themselves (`benchmarks.curation_match`, `benchmarks.curation_lid`), then the whole: the packaged
-pool of one seed, its languages hidden, against the study's lists. The plain pipeline asks fastText text by text, walks
-one pyahocorasick automaton a language, keeps Python lists, writes JSON a shard, and reads it again to sample. Ours is
-`curate_pool` with one worker, its start included. Neither is charged for building its automata or index. Both must find
-the same language and entries for every pair, and the same keep probability for every pair that is kept.
+pools of all seeds and mixes as one, their languages hidden, against the study's lists. The plain pipeline asks fastText
+text by text, walks one pyahocorasick automaton a language, keeps Python lists, writes JSON a shard, and reads it again
+to sample. Ours is `curate_pool` with one worker, its start and its report included. Neither is charged for building its
+automata or index. Both must find the same language and entries for every pair, and the same keep probability for every
+pair that is kept.
 
 The last line is one JSON object.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +49,18 @@ SHARDS = 8
 T_EN = 24
 
 
-def write_pool(root: Path, seed: int, folder: Path) -> Path:
-    """The packaged pool in shards, its languages hidden."""
-    pool = read_pool(root, "base", seed)
-    nothing = pa.nulls(pool.num_rows, pa.string())
-    pool = pool.set_column(pool.column_names.index("language"), "language", nothing)
+def write_pool(root: Path, mixes: Sequence[str], seeds: Sequence[int], folder: Path) -> Path:
+    """The packaged pools in shards, their languages hidden, their images and pairs told apart."""
     folder.mkdir()
-    rows = -(-pool.num_rows // SHARDS)
-    for number in range(SHARDS):
-        pq.write_table(pool.slice(number * rows, rows), folder / f"pairs-{number:05}.parquet")
+    for number, (mix, seed) in enumerate(itertools.product(mixes, seeds)):
+        pool = read_pool(root, mix, seed)
+        pool = pool.set_column(pool.column_names.index("language"), "language", pa.nulls(len(pool), pa.string()))
+        for name in ("pair_id", "image_id"):
+            ids = pool[name].to_numpy() ^ np.uint64(number << 60)
+            pool = pool.set_column(pool.column_names.index(name), name, pa.array(ids))
+        rows = -(-len(pool) // SHARDS)
+        for part in range(SHARDS):
+            pq.write_table(pool.slice(part * rows, rows), folder / f"pairs-{number * SHARDS + part:05}.parquet")
     return folder
 
 
@@ -100,13 +106,13 @@ def keep_plainly(counts: dict[str, Counter[int]], sizes: dict[str, int]) -> dict
     return {name: {e: min(1.0, t[name] / n) for e, n in counted.items()} for name, counted in counts.items()}
 
 
-def bench_whole(root: Path, seed: int) -> dict[str, Any]:
+def bench_whole(root: Path, mixes: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
     """Seconds and bytes of both pipelines on one pool."""
     lists = {path.stem: path for path in sorted((root / "data" / "metadata").glob("*.parquet"))}
     entries = {language: pq.read_table(path)["entry"].to_pylist() for language, path in lists.items()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pool = write_pool(root, seed, folder / "pool")
+        pool = write_pool(root, mixes, seeds, folder / "pool")
         automata = {language: build_automaton(words, spaced(language)) for language, words in entries.items()}
         (folder / "plain").mkdir()
         began = time.perf_counter()
@@ -122,6 +128,8 @@ def bench_whole(root: Path, seed: int) -> dict[str, Any]:
         pairs = sum(pq.read_metadata(path).num_rows for path in pool.glob("*.parquet"))
         return {
             "pairs": pairs,
+            "plain_seconds": round(plain, 1),
+            "seconds": round(ours, 2),
             "plain_pairs_per_second": round(pairs / plain),
             "pairs_per_second": round(pairs / ours),
             "end_to_end_speedup": round(plain / ours, 2),
@@ -161,10 +169,13 @@ def main() -> None:
     """Print the figures as they come, and all of them as JSON last."""
     root = find_root()
     params = load_params(root)
-    seed = params.seeds[0]
-    if not Paths(root).pool("base", seed).exists() or not Paths(root).metadata("en").exists():
+    mixes, seeds = list(params.pool.mixes), params.seeds
+    if (
+        not all(Paths(root).pool(mix, seed).exists() for mix in mixes for seed in seeds)
+        or not Paths(root).metadata("en").exists()
+    ):
         raise InputError("data", "no pool and metadata to measure with", "Run `dvc repro metadata pool`.")
-    whole = bench_whole(root, seed)
+    whole = bench_whole(root, mixes, seeds)
     print(f"end to end: {whole}", flush=True)
     lid = bench_lid()
     print(f"language id: {lid}", flush=True)

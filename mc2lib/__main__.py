@@ -98,8 +98,10 @@ def threshold(text: str) -> int | str:
 def run(options: argparse.Namespace) -> int:
     """Run the command that `options` names. Imports wait until then: most commands need few libraries."""
     from mc2lib.effects.config import find_root
+    from mc2lib.effects.kernels import forget_stale_kernels
 
     root = find_root().resolve()
+    forget_stale_kernels(Path(__file__).parent)
     if options.command == "sources":
         from mc2lib.effects.sources import fetch_sources
 

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from mc2lib.effects.kernels import forget_stale_kernels
+
 ROOT = Path(__file__).parent.parent
+
+forget_stale_kernels(ROOT / "mc2lib")
 
 
 def run(*command: str, cwd: Path = ROOT, timeout: float = 400, **environment: str) -> subprocess.CompletedProcess[str]:
