@@ -22,13 +22,13 @@ import pyarrow as pa
 from mc2lib.effects.claims import claim
 from mc2lib.effects.config import load_params
 from mc2lib.effects.counting import StoredCounts, count_language, merge_stored, open_counts
-from mc2lib.effects.dumps import Article, Part, read_articles, split_dump
+from mc2lib.effects.dumps import Article, Part, read_articles, read_namespaces, split_dump
 from mc2lib.effects.dumps import Tally as PageTally
-from mc2lib.effects.engine import TaskFailure, run_tasks
+from mc2lib.effects.engine import TaskFailure, keep_engine, run_tasks
 from mc2lib.effects.fetch import DUMP_CODES, MANNERS, Manners, fetch_dumps, fetch_pageviews
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json, write_table
 from mc2lib.effects.metadata import make_card, summarise_card
-from mc2lib.effects.pageviews import FILE_NAME, count_view_files, split_views
+from mc2lib.effects.pageviews import FILE_NAME, count_view_files, keep_articles, split_views
 from mc2lib.effects.wordnets import read_wordnets
 from mc2lib.errors import InputError, nearest
 from mc2lib.languages import MERGED, WIKIPEDIAS
@@ -36,13 +36,13 @@ from mc2lib.metadata.merge import merge_sources
 from mc2lib.metadata.pmi import best_bigrams, best_unigrams
 from mc2lib.metadata.segment import joiner, make_segmenter
 from mc2lib.metadata.titles import Tally as LineTally
-from mc2lib.metadata.titles import best_titles
+from mc2lib.metadata.titles import best_titles, fold_namespaces
 from mc2lib.metadata.wordnet import parse_lemmas
 from mc2lib.params import Machine, Metadata, Params, Wikipedia
 from mc2lib.schemas import METADATA
 
 #: What results were made by; another number makes everything again.
-VERSION = 1
+VERSION = 2
 #: Characters of articles counted at once: small beside any budget.
 BATCH = 1 << 21
 MEGABYTE = 1 << 20
@@ -94,6 +94,7 @@ class _ListTask:
 
     language: str
     parts: tuple[Path, ...]
+    dumps: tuple[Path, ...]  # name the namespaces of the titles
     views: Path | None
     lemmas: tuple[str, ...]
     origin: str
@@ -124,7 +125,7 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
     wikipedia = params.wikipedia
     wikis = group_wikis(wikipedia.languages)
     folder = root / wikipedia.folder
-    with claim(folder):
+    with claim(folder), keep_engine(params.machine):
         missing = fetch_all(folder, wikis, wikipedia, manners) if wikipedia.fetch else {}
         hours = sorted(name for name in missing if FILE_NAME.fullmatch(name) and NO_SUCH not in missing[name])
         if hours:
@@ -140,7 +141,9 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
         parts, failed = _count_dumps(folder, dumps, wikipedia, params.machine)
         failed |= _not_to_shorten(folder, wikis, dumps, missing)
         tasks = [
-            _list_task(folder, language, parts.get(language, ()), views.get(language), lemmas, params)
+            _list_task(
+                folder, language, parts.get(language, ()), dumps.get(language, ()), views.get(language), lemmas, params
+            )
             for language in wikis
             if language not in failed
         ]
@@ -153,7 +156,9 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
             failed | more_failed,
         )
         counted = [path for paths in parts.values() for path in paths]
-        _write_report(folder, outcome, [*counted, *(folder / "work" / "views" / "days").glob("[0-9]*[0-9]")])
+        _write_report(
+            folder, outcome, tuple(cards), [*counted, *(folder / "work" / "views" / "days").glob("[0-9]*[0-9]")]
+        )
     return outcome
 
 
@@ -435,6 +440,7 @@ def _list_task(
     folder: Path,
     language: str,
     parts: Sequence[Path],
+    dumps: Sequence[Path],
     views: Path | None,
     lemmas: Mapping[str, tuple[tuple[str, ...], str]],
     params: Params,
@@ -443,6 +449,7 @@ def _list_task(
     return _ListTask(
         language,
         tuple(parts),
+        tuple(dumps),
         views,
         words,
         origin,
@@ -468,9 +475,11 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
     Returns:
         the rows of its card.
     """
+    namespaces = _namespaces(task.dumps) if task.views else None
     made = digest(
         {
             "version": VERSION,
+            "namespaces": sorted(namespaces) if namespaces else None,
             "parts": [read_json(_beside(part))["made"] for part in task.parts],
             "views": [file_digest(task.views / name) for name in ("words", "word_counts")] if task.views else None,
             "lemmas": task.lemmas,
@@ -485,7 +494,8 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = known["card"]
             return rows
     counted = merge_stored([open_counts(part) for part in task.parts], task.work, task.budget) if task.parts else None
-    views = open_counts(task.views) if task.views else None
+    viewed = open_counts(task.views) if task.views else None
+    views = keep_articles(viewed, task.work.with_name(task.language + ".titles"), namespaces) if viewed else None
     kept = _keep_best(task, counted, views)
     table = merge_sources(kept, task.rules.entry_characters)
     write_table(table, task.target, METADATA)
@@ -498,8 +508,20 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
     text = "Wikipedia" if counted else ""
     origins = {"wordnet": task.origin, "unigram": text, "bigram": text, "title": "page views" if views else ""}
     card = make_card(table, task.language, candidates, {k: len(v) for k, v in kept.items()}, task.rules, origins)
-    write_json({"made": made, "list": file_digest(task.target), "card": card.to_dict("records")}, stamp)
+    titles = {
+        "namespaces": sorted(namespaces) if namespaces else "none known: a colon without a space behind is one's",
+        "titles_in_namespaces": viewed.words - views.words if viewed and views else 0,
+        "views_in_namespaces": viewed.total - views.total if viewed and views else 0,
+    }
+    card_rows = card.to_dict("records")
+    write_json({"made": made, "list": file_digest(task.target), "card": card_rows, "titles": titles}, stamp)
     return [dict(row) for row in read_json(stamp)["card"]]
+
+
+def _namespaces(dumps: Sequence[Path]) -> frozenset[str] | None:
+    """The namespaces that a language's dumps name; None if there is no dump, or none that names any."""
+    names = [name for path in dumps for name in read_namespaces(path).values() if name]
+    return fold_namespaces(names) if names else None
 
 
 def _keep_best(task: _ListTask, counted: StoredCounts | None, views: StoredCounts | None) -> dict[str, list[str]]:
@@ -586,11 +608,13 @@ def _missing(
     return found
 
 
-def _write_report(folder: Path, outcome: Outcome, counted: Sequence[Path]) -> None:
+def _write_report(folder: Path, outcome: Outcome, built: Sequence[str], counted: Sequence[Path]) -> None:
     """metadata/card.csv and report.json, with what became of the pages and lines of the folders in `counted`."""
     target = folder / "metadata"
     target.mkdir(parents=True, exist_ok=True)
     tallies = {str(path.relative_to(folder / "work")): read_json(_beside(path))["tally"] for path in sorted(counted)}
-    write_json({"missing": outcome.missing, "failed": outcome.failed, "tallies": tallies}, target / "report.json")
+    titles = {name: read_json(folder / "work" / "lists" / f"{name}.json")["titles"] for name in built}
+    report = {"missing": outcome.missing, "failed": outcome.failed, "titles": titles, "tallies": tallies}
+    write_json(report, target / "report.json")
     with atomic(target / "card.csv") as temporary:
         outcome.card.to_csv(temporary, index=False)
