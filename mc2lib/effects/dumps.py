@@ -158,6 +158,8 @@ def read_xml(path: Path, part: Part | None = None, *, tally: Tally | None = None
     if not path.is_file():
         raise InputError(str(path), "no such dump", "Fetch it, or correct the folder, language or date.")
     part = part or Part(0, path.stat().st_size)
+    if part.start < 0:
+        raise InputError(str(path), f"no byte {part.start}, where its part begins", "Split the dump again.")
     if part.start >= part.stop:
         raise InputError(str(path), "empty", "Delete it and fetch it again.")
     with path.open("rb") as content:
