@@ -77,6 +77,14 @@ class NoRoomError(InputError):
     """The disk has no room for what is to be fetched: no other file would do better, so all fetching ends."""
 
 
+class UnreachableError(InputError):
+    """No try in a row brought anything of a file: the network or the site, and not the file, may be at fault."""
+
+
+#: Files in a row that cannot be reached before no other is asked for: each takes minutes of tries.
+GIVE_UP = 4
+
+
 @dataclass
 class Fetched:
     """Files that are there, by what they were asked for, and why the others are missing."""
@@ -154,7 +162,7 @@ def _fetch_locked(url: str, target: Path, digest: str | None, manners: Manners) 
         except (requests.RequestException, _PassingError) as error:
             failures, wait = (1, manners.wait) if _size(part) > before else (failures + 1, wait)
             if failures >= manners.attempts:
-                raise InputError(
+                raise UnreachableError(
                     url, f"{failures} tries in a row failed ({error})", "Check the network and run again: it goes on."
                 ) from error
             asked = error.wait if isinstance(error, _PassingError) else None
@@ -235,19 +243,30 @@ def bytes_to_fetch(files: Mapping[str, Path], manners: Manners = MANNERS) -> int
         files: where each address's file shall lie. Those that lie there count nothing, and what came of the others is
             taken off; so do those whose size the server does not tell.
         manners: how the site is asked; it is asked once a file.
+
+    Raises:
+        InputError: one request after the other failed.
     """
+    failures: list[str] = []  # in a row
     wanted = {url: target for url, target in files.items() if not target.is_file()}
     with ThreadPoolExecutor(manners.connections) as threads:
-        sizes = list(threads.map(lambda url: _tell_size(url, manners), wanted))
+        sizes = list(threads.map(lambda url: _tell_size(url, manners, failures), wanted))
     pairs = zip(wanted.values(), sizes, strict=True)
     return sum(max(0, size - _size(_beside(target, ".part"))) for target, size in pairs)
 
 
-def _tell_size(url: str, manners: Manners) -> int:
-    with contextlib.suppress(requests.RequestException), _connection(url, manners):
-        answer = requests.head(url, headers=manners.headers(), timeout=manners.timeout, allow_redirects=True)
-        return (_total(answer) or 0) if answer.status_code == 200 else 0
-    return 0
+def _tell_size(url: str, manners: Manners, failures: list[str]) -> int:
+    if len(failures) >= GIVE_UP:
+        fault = f"the last {len(failures)} requests failed ({failures[-1]})"
+        raise InputError(url, fault, "Check the network and the address, or take only what lies in the folder.")
+    try:
+        with _connection(url, manners):
+            answer = requests.head(url, headers=manners.headers(), timeout=manners.timeout, allow_redirects=True)
+    except requests.RequestException as error:
+        failures.append(type(error).__name__)
+        return 0
+    failures.clear()
+    return (_total(answer) or 0) if answer.status_code == 200 else 0
 
 
 def _write_body(answer: requests.Response, content: BinaryIO) -> None:
@@ -484,9 +503,10 @@ def pageview_files(
 def _fetch_all(names: Sequence[str], task: Callable[[str], Path], manners: Manners) -> Fetched:
     found: Mapping[str, Path | InputError]
     _STOP.clear()
+    failures: list[str] = []  # in a row
     with ThreadPoolExecutor(manners.connections) as threads:
         try:
-            found = dict(zip(names, threads.map(lambda name: _attempt(task, name), names), strict=True))
+            found = dict(zip(names, threads.map(lambda name: _attempt(task, name, failures), names), strict=True))
         except BaseException:  # Ctrl-C: what is being fetched need not come to its end first
             _STOP.set()
             raise
@@ -496,10 +516,19 @@ def _fetch_all(names: Sequence[str], task: Callable[[str], Path], manners: Manne
     )
 
 
-def _attempt(task: Callable[[str], Path], name: str) -> Path | InputError:
+def _attempt(task: Callable[[str], Path], name: str, failures: list[str]) -> Path | InputError:
+    """The file, or why it is missing; `failures` are the files that could not be reached since one could."""
+    if len(failures) >= GIVE_UP:
+        fault = f"{', '.join(failures)} could not be reached, one after the other"
+        raise UnreachableError(name, fault, "Check the network and run again: it goes on.")
     try:
-        return task(name)
+        found: Path | InputError = task(name)
     except NoRoomError:
         raise
-    except InputError as error:
+    except UnreachableError as error:
+        failures.append(name)
         return error
+    except InputError as error:
+        found = error
+    failures.clear()
+    return found

@@ -2,7 +2,7 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from mc2lib.effects.fetch import (
+    GIVE_UP,
     Manners,
     NoRoomError,
+    UnreachableError,
     bytes_to_fetch,
     dump_files,
     fetch,
@@ -426,3 +428,28 @@ def test_addresses_of_the_official_layout(tmp_path):
     assert found == {
         "http://m/2024/2024-02/pageviews-20240209-070000.gz": tmp_path / "pageviews-20240209-070000.gz",
     }
+
+
+# ---------------------------------------------------------------------- a network that is gone
+
+
+def test_fetching_ends_where_nothing_can_be_reached(site, tmp_path, manners):
+    base, days = f"{site.url}/other/pageviews", [date(2024, 1, 1)]
+    names = [f"/other/pageviews/2024/2024-01/pageviews-20240101-{hour:02}0000.gz" for hour in range(24)]
+    site.files = dict.fromkeys(names, b"x")
+    alone = replace(manners, connections=1)
+    lost = [(503, {})] * alone.attempts
+    site.codes = [*lost * (GIVE_UP - 1), (404, {}), *lost]  # what is not there was reached
+    fetched = fetch_pageviews(base, days, tmp_path / "a", manners=alone)
+    assert len(fetched.missing) == GIVE_UP + 1 and len(fetched.files) == 24 - GIVE_UP - 1
+    site.asked.clear()
+    site.codes = lost * 24
+    with pytest.raises(UnreachableError, match=r"pageviews-20240101-03.* could not be reached, one after the other"):
+        fetch_pageviews(base, days, tmp_path / "b", manners=alone)
+    assert len(site.asked) == GIVE_UP * alone.attempts
+
+
+def test_asking_for_sizes_ends_where_nobody_answers(tmp_path, manners):
+    files = {f"http://localhost:{9}/{number}": tmp_path / str(number) for number in range(100)}
+    with pytest.raises(InputError, match=r"requests failed \(ConnectionError\)\. Check the network"):
+        bytes_to_fetch(files, manners)
