@@ -65,6 +65,12 @@ UDHR = UDHR_ONLY | UDHR_CHOSEN
 #: Entries of English by source in the paper's list (MetaCLIP 1's), which are its caps. Source: MetaCLIP 2, §3.1.
 PAPER_ENGLISH = {"wordnet": 86_654, "unigram": 251_465, "bigram": 100_646, "title": 61_235}
 
+#: Columns of a card, see `make_card`.
+CARD = (
+    "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "kept", "elsewhere",
+    "entries", "in_script",
+)  # fmt: skip
+
 #: Languages with a packaged WordNet. The Open Multilingual Wordnet's others are in no package of ours.
 WORDNET_LANGUAGES = ("en",)
 
@@ -244,7 +250,7 @@ def make_card(
         }
         for source in SOURCES
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(CARD))
 
 
 def load_frequencies(language: str, counted: Counts) -> tuple[Mapping[str, float], bool]:

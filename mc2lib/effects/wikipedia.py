@@ -40,7 +40,7 @@ from mc2lib.effects.fetch import (
     pageview_files,
 )
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json, write_table
-from mc2lib.effects.metadata import compare_english, make_card, summarise_card
+from mc2lib.effects.metadata import CARD, compare_english, make_card, summarise_card
 from mc2lib.effects.pageviews import FILE_NAME, count_view_files, keep_articles, split_views
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.wordnets import read_wndb, read_wordnets
@@ -170,9 +170,7 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
             failed | more_failed,
         )
         counted = [path for paths in parts.values() for path in paths]
-        _write_report(
-            folder, outcome, tuple(cards), [*counted, *(folder / "work" / "views" / "days").glob("[0-9]*[0-9]")]
-        )
+        _write_report(folder, outcome, [*counted, *(folder / "work" / "views" / "days").glob("[0-9]*[0-9]")])
     return outcome
 
 
@@ -286,6 +284,8 @@ def fetch_all(
         InputError: a day is none, or the disk has no room for all that is to come.
     """
     days = [_day(text) for text in wikipedia.days]
+    if not re.fullmatch(r"\d{8}|latest", wikipedia.date):
+        raise InputError("wikipedia.date", f"'{wikipedia.date}' is no dump's", "Write it as 20240501, or latest.")
     codes = [code for group in wikis.values() for code in group]
     files = dump_files(wikipedia.mirror, codes, wikipedia.date, folder / "dumps")
     files |= pageview_files(wikipedia.pageviews_mirror, days, folder / "pageviews", hours=wikipedia.hours)
@@ -523,7 +523,7 @@ def _list_task(
 
 def _build_lists(tasks: Sequence[_ListTask], machine: Machine) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     done, faults = _run("lists", build_list, tasks, machine, lambda task: task.language, lambda task: 1)
-    cards = {language: pd.DataFrame(rows) for language, rows in done.items()}
+    cards = {language: pd.DataFrame(rows, columns=list(CARD)) for language, rows in done.items()}
     return cards, {language: str(InputError(*fault)) for language, fault in faults.items()}
 
 
@@ -671,13 +671,22 @@ def _missing(
     return found
 
 
-def _write_report(folder: Path, outcome: Outcome, built: Sequence[str], counted: Sequence[Path]) -> None:
-    """metadata/card.csv and report.json, with what became of the pages and lines of the folders in `counted`."""
+def _write_report(folder: Path, outcome: Outcome, counted: Sequence[Path]) -> None:
+    """metadata/card.csv of all lists that lie there, and report.json with what became of pages, lines and titles.
+
+    Args:
+        folder: the build's.
+        outcome: of this build, which may have been of a few languages.
+        counted: folders of counts whose tallies are told.
+    """
     target = folder / "metadata"
     target.mkdir(parents=True, exist_ok=True)
+    stamps = {path.stem: folder / "work" / "lists" / f"{path.stem}.json" for path in sorted(target.glob("*.parquet"))}
+    lists = {language: read_json(stamp) for language, stamp in stamps.items() if stamp.exists()}
     tallies = {str(path.relative_to(folder / "work")): read_json(_beside(path))["tally"] for path in sorted(counted)}
-    titles = {name: read_json(folder / "work" / "lists" / f"{name}.json")["titles"] for name in built}
+    titles = {language: known.get("titles") for language, known in lists.items()}
     report = {"missing": outcome.missing, "failed": outcome.failed, "titles": titles, "tallies": tallies}
     write_json(report, target / "report.json")
+    rows = [row for known in lists.values() for row in known["card"]]
     with atomic(target / "card.csv") as temporary:
-        outcome.card.to_csv(temporary, index=False)
+        pd.DataFrame(rows, columns=list(CARD)).to_csv(temporary, index=False)

@@ -46,10 +46,10 @@ def page(number, title, text):
     )
 
 
-def write_dump(folder, wiki, pages, day="20240501"):
+def write_dump(folder, wiki, pages, day="20240501", head=HEAD):
     """A multistream dump, one page a stream, and its index."""
     folder.mkdir(parents=True, exist_ok=True)
-    streams, lines = [bz2.compress(HEAD.encode())], []
+    streams, lines = [bz2.compress(head.encode())], []
     for number, (title, text) in enumerate(pages.items(), 1):
         lines.append(f"{sum(map(len, streams))}:{number}:{title}")
         streams.append(bz2.compress(page(number, title, text).encode()))
@@ -202,7 +202,7 @@ def test_what_is_missing_is_said(study, here):
         path.unlink()
     outcome = build_wikipedia(root, params)
     assert outcome.missing["th"] == {"dump": "not in the folder"}
-    assert entries(root, "th", "unigram") == [] and entries(root, "th", "title") == ["แมว"]
+    assert entries(root, "th", "unigram") == [] and "A:B" not in entries(root, "th")
 
 
 def test_a_list_does_not_shrink_because_its_dump_is_gone(built, here):
@@ -212,6 +212,37 @@ def test_a_list_does_not_shrink_because_its_dump_is_gone(built, here):
         path.unlink()
     outcome = build_wikipedia(root, params)
     assert "its dump is gone" in outcome.failed["th"] and lists(root) == first
+
+
+def test_titles_in_the_namespaces_that_the_dumps_name_are_skipped(study, here):
+    root, params = study
+    folder = root / "wikipedia"
+    named = "<namespace key='0' /><namespace key='6'>Файл</namespace></namespaces></siteinfo>\n"
+    heads = {"be": named, "be_x_old": named.replace("Файл", "Удзельнік")}
+    lines = ["be Файл:A 50 0", "be Удзельнік:B 40 0", "be-x-old файл:_C 30 0", "be Re:Zero 20 0", "be Кот 10 0"]
+    write_views(folder / "pageviews", "20240103-000000", [*lines, "th A:B 9 0"])
+    build_wikipedia(root, params)
+    assert entries(root, "be", "title") == ["файл: C", "Кот"]  # its dumps name none: a space makes the difference
+    times = modified(root)
+    for wiki, pages in BELARUSIAN.items():
+        write_dump(folder / "dumps", wiki, pages, head="<mediawiki><siteinfo><namespaces>" + heads[wiki])
+    build_wikipedia(root, params)
+    assert entries(root, "be", "title") == ["Re:Zero", "Кот"] and "A:B" not in entries(root, "th")
+    assert {name for name, at in modified(root).items() if at != times[name]} == {"be.parquet"}
+    titles = read_json(folder / "metadata" / "report.json")["titles"]
+    assert (titles["be"]["titles_in_namespaces"], titles["be"]["views_in_namespaces"]) == (3, 120)
+    assert {"файл", "удзельнік"} <= set(titles["be"]["namespaces"]) and titles["th"]["namespaces"].startswith("none")
+
+
+def test_the_card_keeps_the_languages_that_were_built_before(built, here):
+    root, params = built
+    alone = dataclasses.replace(params, wikipedia=dataclasses.replace(params.wikipedia, languages=("th",)))
+    before = (root / "wikipedia" / "metadata" / "card.csv").read_bytes()
+    outcome = build_wikipedia(root, alone)
+    assert set(outcome.card["language"]) == {"th"}
+    assert (root / "wikipedia" / "metadata" / "card.csv").read_bytes() == before and before.count(
+        b"\nen,"
+    ) == before.count(b"\nbe,") == 5
 
 
 def test_page_views_of_other_days_are_left_out_when_fetching(study, monkeypatch, here):
@@ -282,6 +313,13 @@ def test_the_day_that_is_asked_for_comes_before_a_newer_one(tmp_path):
     wikis = group_wikis(["en"])
     assert "20240301" in find_dumps(tmp_path, wikis, "20240301")["en"][0].name
     assert "20240501" in find_dumps(tmp_path, wikis, "latest")["en"][0].name
+
+
+def test_a_date_that_is_none_is_refused(study):
+    root, params = study
+    wikipedia = dataclasses.replace(params.wikipedia, fetch=True, date="2024-05-01")
+    with pytest.raises(InputError, match="'2024-05-01' is no dump's"):
+        build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia), Manners(attempts=1))
 
 
 def test_a_day_that_is_none_is_refused(study):

@@ -15,6 +15,8 @@ import pytest
 from mc2lib.__main__ import main
 from mc2lib.effects.counting import open_counts
 from mc2lib.effects.files import read_json, read_table
+from mc2lib.effects.metadata import summarise_card
+from mc2lib.figures.metadata import plot_entries, plot_scripts
 from mc2lib.metadata.pmi import rank_pairs
 from mc2lib.schemas import METADATA
 from tests.effects.test_dumps import EXCERPT
@@ -137,7 +139,11 @@ def test_what_a_minimum_count_does_to_pairs(built):
 
 def test_the_card_adds_up(built):
     root, _, said = built
-    card = pd.read_csv(root / "wikipedia" / "metadata" / "card.csv").set_index(["language", "source"])
+    read = pd.read_csv(root / "wikipedia" / "metadata" / "card.csv")
+    summary = summarise_card(read)  # what the notebook makes of it
+    assert summary.loc["en", "total"] == len(entries(root, "en")) and summary.loc["en", "cut_by_cap"].count("−") == 2
+    assert plot_entries(read).axes and plot_scripts(summary).axes
+    card = read.set_index(["language", "source"])
     parts = card[["below_share", "beyond_cap", "kept"]].sum(axis=1)
     assert (parts == card["candidates"]).all() and (card["elsewhere"] + card["entries"] == card["kept"]).all()
     unigrams, bigrams, titles = (card.loc[("en", source)] for source in ("unigram", "bigram", "title"))
