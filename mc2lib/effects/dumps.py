@@ -275,7 +275,8 @@ def _last_open(buffer: bytearray, start: int, stop: int, offset: int, tally: Tal
     """Where the page that ends at `stop` begins; a page that lacks its end before it is a fault."""
     place = buffer.find(_OPEN, start, stop)
     while place >= 0 and (later := buffer.find(_OPEN, place + len(_OPEN), stop)) >= 0:
-        tally.fault("malformed", _title(buffer[place : place + 4096]), offset + place, "a page without its end")
+        title = _title(buffer[place : min(later, place + 4096)])  # its own, and not the next page's
+        tally.fault("malformed", title, offset + place, "a page without its end")
         place = later
     return place
 

@@ -8,6 +8,7 @@ carries the digest of what it was made from, so a killed build goes on, and a ne
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -573,6 +574,8 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
     }
     card_rows = card.to_dict("records")
     write_json({"made": made, "list": file_digest(task.target), "card": card_rows, "titles": titles}, stamp)
+    if views:
+        shutil.rmtree(views.folder)  # gigabytes of English, and the sums they are from stay
     return [dict(row) for row in read_json(stamp)["card"]]
 
 
