@@ -43,7 +43,7 @@ from mc2lib.languages import (
     udhr_code,
     wordfreq_code,
 )
-from mc2lib.metadata.card import count_cuts, script_share
+from mc2lib.metadata.card import count_cuts, count_letters
 from mc2lib.metadata.count import Counts, count_texts
 from mc2lib.metadata.merge import SOURCES, merge_sources
 from mc2lib.metadata.pmi import best_bigrams, rank_words
@@ -68,7 +68,7 @@ PAPER_ENGLISH = {"wordnet": 86_654, "unigram": 251_465, "bigram": 100_646, "titl
 #: Columns of a card, see `make_card`.
 CARD = (
     "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "kept", "elsewhere",
-    "entries", "in_script",
+    "entries", "letters", "letters_in_script",
 )  # fmt: skip
 
 #: Languages with a packaged WordNet. The Open Multilingual Wordnet's others are in no package of ours.
@@ -141,11 +141,9 @@ def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
     Returns:
         index language; entries of each source and `total`; `cut_by_cap`, the sources that a cap cut and how many
         entries it cost; `missing`, those that had nothing; `script` the language is mainly written in, and
-        `in_script`, the share of letters that are of it, the mean over sources by their entries.
+        `in_script`, the share of its entries' letters that are of it.
     """
-    card = card.assign(
-        weighted=card["in_script"] * card["entries"], cut=card["source"] + card["beyond_cap"].map(" −{:,}".format)
-    )
+    card = card.assign(cut=card["source"] + card["beyond_cap"].map(" −{:,}".format))
     table = card.pivot(index="language", columns="source", values="entries").loc[card["language"].unique()]
     table = table[list(SOURCES)].rename_axis(columns=None)
     grouped = card.groupby("language", sort=False)
@@ -156,7 +154,7 @@ def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
             lambda rows: ", ".join(rows.loc[rows["candidates"] == 0, "source"]), include_groups=False
         ),
         script=[script(language) for language in table.index],
-        in_script=grouped["weighted"].sum() / card[card["in_script"].notna()].groupby("language")["entries"].sum(),
+        in_script=(grouped["letters_in_script"].sum() / grouped["letters"].sum()).round(3),
     )
 
 
@@ -229,11 +227,12 @@ def make_card(
     Returns:
         a row a source of `SOURCES`: language, source, origin, candidates; of these `below_share`, `beyond_cap` (and
         `cut_by_cap`, whether there are such) and `kept`; of those kept `elsewhere`, which an earlier source
-        has or which are too long or nothing but punctuation, and `entries` of the list; `in_script`, the share of
-        their letters that are of the language's main script.
+        has or which are too long or nothing but punctuation, and `entries` of the list; their `letters`, and those of
+        them that are of the language's main script.
     """
     cuts = count_cuts(candidates, kept, rules)
     entries = {source: table.filter(pc.equal(table["source"], source))["entry"].to_pylist() for source in SOURCES}
+    letters = {source: count_letters(entries[source], language) for source in SOURCES}
     rows: list[dict[str, Any]] = [
         {
             "language": language,
@@ -246,7 +245,8 @@ def make_card(
             "kept": kept.get(source, 100),
             "elsewhere": kept.get(source, 100) - len(entries[source]),
             "entries": len(entries[source]),
-            "in_script": script_share(entries[source], language),
+            "letters": letters[source][0],
+            "letters_in_script": letters[source][1],
         }
         for source in SOURCES
     ]

@@ -52,22 +52,21 @@ def count_cuts(candidates: Mapping[str, int], kept: Mapping[str, int], rules: Me
     return {name: (candidates.get(name, 0) - most, max(0, most - caps[name])) for name, most in allowed.items()}
 
 
-def script_share(entries: Iterable[str], language: str) -> float:
-    """The share of the letters of some entries that are of the script their language is mainly written in.
+def count_letters(entries: Iterable[str], language: str) -> tuple[int, int]:
+    """The letters of some entries, and those that are of the script their language is mainly written in.
 
     Args:
         entries: of one language's list.
         language: metadata language.
 
     Returns:
-        0..1; nan if there is no letter (numbers). Marks are no letters: those of Indic vowels do not count.
+        (letters, letters of the script). Marks are no letters: those of Indic vowels do not count.
     """
     points, counts = np.unique(np.frombuffer("".join(entries).encode("utf-32-le"), np.uint32), return_counts=True)
     names = _LETTERS.get(script(language), (script(language).upper(),))
     letters = np.array([_letter(point) != "" for point in points.tolist()], bool)
     own = np.array([_letter(point) in names for point in points.tolist()], bool)
-    total = int(counts[letters].sum())
-    return int(counts[own].sum()) / total if total else math.nan
+    return int(counts[letters].sum()), int(counts[own].sum())
 
 
 @cache

@@ -151,7 +151,7 @@ def test_the_card_adds_up(built):
     assert unigrams["below_share"] + unigrams["beyond_cap"] == unigrams["candidates"] - 2000
     assert bigrams["candidates"] > 150_000 and bigrams["kept"] == 800 and not bigrams["cut_by_cap"]  # 40 % of 2000
     assert titles["candidates"] == 6 and titles["kept"] == 3 and titles["beyond_cap"] == 2  # 76 % of 6 is 5
-    assert unigrams["in_script"] > 0.99
+    assert 10_000 < unigrams["letters_in_script"] <= unigrams["letters"] and summary.loc["en", "in_script"] > 0.99
     assert card.loc[("en", slice(None)), "entries"].sum() == len(entries(root, "en"))
     assert re.search(r"wordnet +2 +86654 +WNDB", said) and re.search(r"unigram −\d", said)
 
