@@ -57,6 +57,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     metadata = commands.add_parser("metadata", help="lists of all languages from Wikipedia's dumps")
     metadata.add_argument("--languages", nargs="+", help="of params.yaml's, these only")
     metadata.add_argument("--no-fetch", action="store_true", help="only what lies in the folder")
+    metadata.add_argument("--date", help="of the dumps, YYYYMMDD or latest; by default params.yaml's")
+    metadata.add_argument("--days", nargs="+", metavar="YYYY-MM-DD", help="of page views to fetch; else params.yaml's")
     metadata.add_argument("--folder", help="where everything lies; by default params.yaml's")
     add_curate_arguments(commands.add_parser("curate", help="curate a pool of your own"))
     explain = commands.add_parser("explain", help="how a curated pool's recipe looks at one text")
@@ -122,7 +124,8 @@ def run(options: argparse.Namespace) -> int:
     if options.command == "metadata":
         from mc2lib.effects.wikipedia import metadata_command
 
-        return metadata_command(root, options.languages, options.folder, not options.no_fetch)
+        fetch = not options.no_fetch
+        return metadata_command(root, options.languages, options.folder, fetch, options.date, options.days)
     if options.command == "curate":
         from mc2lib.effects.curate_pool import curate_command
 

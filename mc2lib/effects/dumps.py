@@ -158,6 +158,8 @@ def read_xml(path: Path, part: Part | None = None, *, tally: Tally | None = None
     if not path.is_file():
         raise InputError(str(path), "no such dump", "Fetch it, or correct the folder, language or date.")
     part = part or Part(0, path.stat().st_size)
+    if part.start < 0:
+        raise InputError(str(path), f"no byte {part.start}, where its part begins", "Split the dump again.")
     if part.start >= part.stop:
         raise InputError(str(path), "empty", "Delete it and fetch it again.")
     with path.open("rb") as content:
@@ -273,9 +275,8 @@ def _last_open(buffer: bytearray, start: int, stop: int, offset: int, tally: Tal
     """Where the page that ends at `stop` begins; a page that lacks its end before it is a fault."""
     place = buffer.find(_OPEN, start, stop)
     while place >= 0 and (later := buffer.find(_OPEN, place + len(_OPEN), stop)) >= 0:
-        tally.fault(
-            "malformed", _title(buffer[place : min(place + 4096, later)]), offset + place, "a page without its end"
-        )
+        title = _title(buffer[place : min(later, place + 4096)])  # its own, and not the next page's
+        tally.fault("malformed", title, offset + place, "a page without its end")
         place = later
     return place
 

@@ -88,6 +88,23 @@ def _attempt(function: Callable[[Any], Any], task: Any, place: str) -> Any:
         return TaskFailure(place, f"{type(error).__name__}: {error}", 1)
 
 
+@contextmanager
+def keep_engine(machine: Machine) -> Iterator[None]:
+    """Hold on to what `run_tasks` runs on over several calls of it: starting Ray takes seconds, each time.
+
+    Args:
+        machine: engine, workers and address. Processes of this machine start at once, and are not kept.
+
+    Raises:
+        InputError: the Ray cluster cannot be reached.
+    """
+    if machine.engine == "ray":
+        with _ray(machine):
+            yield
+    else:
+        yield
+
+
 # ---------------------------------------------------------------------- processes of this machine
 
 

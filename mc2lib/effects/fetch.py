@@ -11,6 +11,7 @@ import email.utils
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -35,6 +36,9 @@ PAGEVIEWS = "https://dumps.wikimedia.org/other/pageviews"
 
 #: Dumps whose name is not the Wikipedia's code.
 DUMP_CODES = {"be_tarask": "be_x_old"}
+
+#: Endings of a multistream dump's files: it and its index.
+MULTISTREAM = ("-pages-articles-multistream.xml.bz2", "-pages-articles-multistream-index.txt.bz2")
 
 CHUNK_BYTES = 1 << 20
 #: Answers after which the same request may work later.
@@ -67,6 +71,18 @@ class Manners:
 
 
 MANNERS = Manners()
+
+
+class NoRoomError(InputError):
+    """The disk has no room for what is to be fetched: no other file would do better, so all fetching ends."""
+
+
+class UnreachableError(InputError):
+    """No try in a row brought anything of a file: the network or the site, and not the file, may be at fault."""
+
+
+#: Files in a row that cannot be reached before no other is asked for: each takes minutes of tries.
+GIVE_UP = 4
 
 
 @dataclass
@@ -146,7 +162,7 @@ def _fetch_locked(url: str, target: Path, digest: str | None, manners: Manners) 
         except (requests.RequestException, _PassingError) as error:
             failures, wait = (1, manners.wait) if _size(part) > before else (failures + 1, wait)
             if failures >= manners.attempts:
-                raise InputError(
+                raise UnreachableError(
                     url, f"{failures} tries in a row failed ({error})", "Check the network and run again: it goes on."
                 ) from error
             asked = error.wait if isinstance(error, _PassingError) else None
@@ -186,11 +202,71 @@ def _receive(url: str, part: Path, target: Path, manners: Manners) -> None:
                 raise _PassingError("the file has changed", 0.0)
         else:
             write_json(told, _beside(target, ".part.json"))
+        if total is not None:
+            check_room(part.parent, total - start, url)
         with part.open("r+b" if start else "wb") as content:
             content.seek(start)
             _write_body(answer, content)
         if total is not None and _size(part) != total:
             raise _PassingError(f"the connection ended at {_size(part):,} of {total:,} bytes")
+
+
+def check_room(folder: Path, wanted: int, what: str) -> None:
+    """Raise if a folder's disk has no room for some bytes.
+
+    Args:
+        folder: where they shall lie; it need not be there yet.
+        wanted: bytes.
+        what: is to lie there, for the error.
+
+    Raises:
+        NoRoomError: there is no room.
+    """
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if wanted > free:
+        raise NoRoomError(
+            str(folder),
+            f"{what} takes {_readable(wanted)}, and {_readable(free)} are free",
+            "Free some space, name a folder on a larger disk, or ask for fewer languages or days.",
+        )
+
+
+def _readable(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 10**8 else f"{size / 1e6:,.1f} MB"
+
+
+def bytes_to_fetch(files: Mapping[str, Path], manners: Manners = MANNERS) -> int:
+    """How many bytes are still to come of some files, as their server tells when asked for no more than that.
+
+    Args:
+        files: where each address's file shall lie. Those that lie there count nothing, and what came of the others is
+            taken off; so do those whose size the server does not tell.
+        manners: how the site is asked; it is asked once a file.
+
+    Raises:
+        InputError: one request after the other failed.
+    """
+    failures: list[str] = []  # in a row
+    wanted = {url: target for url, target in files.items() if not target.is_file()}
+    with ThreadPoolExecutor(manners.connections) as threads:
+        sizes = list(threads.map(lambda url: _tell_size(url, manners, failures), wanted))
+    pairs = zip(wanted.values(), sizes, strict=True)
+    return sum(max(0, size - _size(_beside(target, ".part"))) for target, size in pairs)
+
+
+def _tell_size(url: str, manners: Manners, failures: list[str]) -> int:
+    if len(failures) >= GIVE_UP:
+        fault = f"the last {len(failures)} requests failed ({failures[-1]})"
+        raise InputError(url, fault, "Check the network and the address, or take only what lies in the folder.")
+    try:
+        with _connection(url, manners):
+            answer = requests.head(url, headers=manners.headers(), timeout=manners.timeout, allow_redirects=True)
+    except requests.RequestException as error:
+        failures.append(type(error).__name__)
+        return 0
+    failures.clear()
+    return (_total(answer) or 0) if answer.status_code == 200 else 0
 
 
 def _write_body(answer: requests.Response, content: BinaryIO) -> None:
@@ -330,11 +406,10 @@ def fetch_dump(
     if language not in WIKIPEDIAS:
         raise InputError("language", f"no Wikipedia '{language}'", nearest(language, WIKIPEDIAS))
     wiki = f"{DUMP_CODES.get(language, language)}wiki"
-    endings = ["-pages-articles-multistream.xml.bz2", "-pages-articles-multistream-index.txt.bz2"]
-    endings = endings if multistream else ["-pages-articles.xml.bz2"]
+    endings = MULTISTREAM if multistream else ("-pages-articles.xml.bz2",)
     targets = [folder / f"{wiki}-{day}{ending}" for ending in endings]
     if not all(target.is_file() for target in targets):
-        place = f"{base.rstrip('/')}/{wiki}/{day}"
+        place = _dump_place(base, wiki, day)
         sums = _fetch_sums(place, f"{wiki}-{day}", folder, language, manners)
         for target, ending in zip(targets, endings, strict=True):
             # the sums of `latest` list the files under their dates
@@ -345,6 +420,17 @@ def fetch_dump(
                 )
             fetch(f"{place}/{target.name}", target, digest=digests[0], manners=manners)
     return DumpFiles(targets[0], targets[1] if multistream else None)
+
+
+def dump_files(base: str, languages: Iterable[str], day: str, folder: Path) -> dict[str, Path]:
+    """The addresses of multistream dumps and their indices, and where each shall lie; arguments as `fetch_dumps`'s."""
+    wikis = [f"{DUMP_CODES.get(language, language)}wiki" for language in languages]
+    names = [(wiki, f"{wiki}-{day}{ending}") for wiki in wikis for ending in MULTISTREAM]
+    return {f"{_dump_place(base, wiki, day)}/{name}": folder / name for wiki, name in names}
+
+
+def _dump_place(base: str, wiki: str, day: str) -> str:
+    return f"{base.rstrip('/')}/{wiki}/{day}"
 
 
 def _fetch_sums(place: str, stem: str, folder: Path, language: str, manners: Manners) -> dict[str, str]:
@@ -402,22 +488,25 @@ def fetch_pageviews(
         each file by its name, `pageviews-YYYYMMDD-HH0000.gz`, or why it is missing. The site lists no checksums:
         only lengths are checked here, and reading checks gzip's own.
     """
-    places = {
-        f"pageviews-{day:%Y%m%d}-{hour:02}0000.gz": f"{base.rstrip('/')}/{day:%Y}/{day:%Y-%m}"
-        for day in days
-        for hour in hours
-    }
-    return _fetch_all(
-        list(places), lambda name: fetch(f"{places[name]}/{name}", folder / name, manners=manners), manners
-    )
+    places = {path.name: url for url, path in pageview_files(base, days, folder, hours=hours).items()}
+    return _fetch_all(list(places), lambda name: fetch(places[name], folder / name, manners=manners), manners)
+
+
+def pageview_files(
+    base: str, days: Iterable[date], folder: Path, *, hours: Sequence[int] = range(24)
+) -> dict[str, Path]:
+    """The addresses of hourly page views, and where each shall lie; arguments as `fetch_pageviews`'s."""
+    names = [(day, f"pageviews-{day:%Y%m%d}-{hour:02}0000.gz") for day in days for hour in hours]
+    return {f"{base.rstrip('/')}/{day:%Y}/{day:%Y-%m}/{name}": folder / name for day, name in names}
 
 
 def _fetch_all(names: Sequence[str], task: Callable[[str], Path], manners: Manners) -> Fetched:
     found: Mapping[str, Path | InputError]
     _STOP.clear()
+    failures: list[str] = []  # in a row
     with ThreadPoolExecutor(manners.connections) as threads:
         try:
-            found = dict(zip(names, threads.map(lambda name: _attempt(task, name), names), strict=True))
+            found = dict(zip(names, threads.map(lambda name: _attempt(task, name, failures), names), strict=True))
         except BaseException:  # Ctrl-C: what is being fetched need not come to its end first
             _STOP.set()
             raise
@@ -427,8 +516,19 @@ def _fetch_all(names: Sequence[str], task: Callable[[str], Path], manners: Manne
     )
 
 
-def _attempt(task: Callable[[str], Path], name: str) -> Path | InputError:
+def _attempt(task: Callable[[str], Path], name: str, failures: list[str]) -> Path | InputError:
+    """The file, or why it is missing; `failures` are the files that could not be reached since one could."""
+    if len(failures) >= GIVE_UP:
+        fault = f"{', '.join(failures)} could not be reached, one after the other"
+        raise UnreachableError(name, fault, "Check the network and run again: it goes on.")
     try:
-        return task(name)
-    except InputError as error:
+        found: Path | InputError = task(name)
+    except NoRoomError:
+        raise
+    except UnreachableError as error:
+        failures.append(name)
         return error
+    except InputError as error:
+        found = error
+    failures.clear()
+    return found

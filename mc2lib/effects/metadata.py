@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import wordfreq
 
 from mc2lib.effects.files import read_json, read_table, write_table
@@ -42,6 +43,7 @@ from mc2lib.languages import (
     udhr_code,
     wordfreq_code,
 )
+from mc2lib.metadata.card import count_cuts, count_letters
 from mc2lib.metadata.count import Counts, count_texts
 from mc2lib.metadata.merge import SOURCES, merge_sources
 from mc2lib.metadata.pmi import best_bigrams, rank_words
@@ -62,6 +64,12 @@ UDHR = UDHR_ONLY | UDHR_CHOSEN
 
 #: Entries of English by source in the paper's list (MetaCLIP 1's), which are its caps. Source: MetaCLIP 2, §3.1.
 PAPER_ENGLISH = {"wordnet": 86_654, "unigram": 251_465, "bigram": 100_646, "title": 61_235}
+
+#: Columns of a card, see `make_card`.
+CARD = (
+    "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "kept", "elsewhere",
+    "entries", "letters", "letters_in_script",
+)  # fmt: skip
 
 #: Languages with a packaged WordNet. The Open Multilingual Wordnet's others are in no package of ours.
 WORDNET_LANGUAGES = ("en",)
@@ -98,8 +106,7 @@ def build_metadata(root: Path, params: Params) -> pd.DataFrame:
         params: languages, shares and caps.
 
     Returns:
-        one row a (language, source): `candidates` the source held, `kept` by share and cap,
-        `entries` in the merged list, `cut_by_cap` whether the cap bound, `origin` of the source.
+        a row a (language, source), see `make_card`.
 
     Raises:
         InputError: a source lacks a language of the study or is broken.
@@ -132,19 +139,23 @@ def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
     """The card of `build_metadata` with a row a language.
 
     Returns:
-        index language; `script` it is mainly written in; entries of each source and `total`; `cut_by_cap`, the sources
-        that a cap cut; `missing`, those that had nothing.
+        index language; entries of each source and `total`; `cut_by_cap`, the sources that a cap cut and how many
+        entries it cost; `missing`, those that had nothing; `script` the language is mainly written in, and
+        `in_script`, the share of its entries' letters that are of it.
     """
+    card = card.assign(cut=card["source"] + card["beyond_cap"].map(" −{:,}".format))
     table = card.pivot(index="language", columns="source", values="entries").loc[card["language"].unique()]
     table = table[list(SOURCES)].rename_axis(columns=None)
     grouped = card.groupby("language", sort=False)
     return table.assign(
         total=table.sum(axis=1),
-        cut_by_cap=grouped.apply(lambda rows: ", ".join(rows.loc[rows["cut_by_cap"], "source"]), include_groups=False),
+        cut_by_cap=grouped.apply(lambda rows: ", ".join(rows.loc[rows["cut_by_cap"], "cut"]), include_groups=False),
         missing=grouped.apply(
             lambda rows: ", ".join(rows.loc[rows["candidates"] == 0, "source"]), include_groups=False
         ),
-    ).pipe(lambda rows: rows.assign(script=[script(language) for language in rows.index]))
+        script=[script(language) for language in table.index],
+        in_script=(grouped["letters_in_script"].sum() / grouped["letters"].sum()).round(3),
+    )
 
 
 def compare_english(card: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +202,7 @@ def _build_language(root: Path, rules: Metadata, language: str) -> pd.DataFrame:
         "title": "CLDR",
     }
     return make_card(
-        table, language, candidates, {name: len(entries) for name, entries in kept.items()}, rules, origins
+        table, language, candidates, {name: len(entries) for name, entries in kept.items()}, unigram_rules, origins
     )
 
 
@@ -210,27 +221,36 @@ def make_card(
         language: metadata language.
         candidates: by source, how many entries it offered.
         kept: by source, how many the recipe's shares and caps kept.
-        rules: the caps.
+        rules: shares and caps.
         origins: by source, where its entries are from; empty if nowhere.
 
     Returns:
-        a row a source of `SOURCES`: language, source, origin, candidates, kept, `entries` in the list, `cut_by_cap`.
+        a row a source of `SOURCES`: language, source, origin, candidates; of these `below_share`, `beyond_cap` (and
+        `cut_by_cap`, whether there are such) and `kept`; of those kept `elsewhere`, which an earlier source
+        has or which are too long or nothing but punctuation, and `entries` of the list; their `letters`, and those of
+        them that are of the language's main script.
     """
-    caps = {"unigram": rules.unigram_cap, "bigram": rules.bigram_cap, "title": rules.title_cap}
-    entries = table["source"].to_pandas().value_counts()
+    cuts = count_cuts(candidates, kept, rules)
+    entries = {source: table.filter(pc.equal(table["source"], source))["entry"].to_pylist() for source in SOURCES}
+    letters = {source: count_letters(entries[source], language) for source in SOURCES}
     rows: list[dict[str, Any]] = [
         {
             "language": language,
             "source": source,
             "origin": "0..99" if source == "number" else origins.get(source, ""),
             "candidates": candidates.get(source, 100),
+            "below_share": cuts.get(source, (0, 0))[0],
+            "beyond_cap": cuts.get(source, (0, 0))[1],
+            "cut_by_cap": cuts.get(source, (0, 0))[1] > 0,
             "kept": kept.get(source, 100),
-            "entries": int(entries.get(source, 0)),
-            "cut_by_cap": kept.get(source, 0) == caps.get(source),
+            "elsewhere": kept.get(source, 100) - len(entries[source]),
+            "entries": len(entries[source]),
+            "letters": letters[source][0],
+            "letters_in_script": letters[source][1],
         }
         for source in SOURCES
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(CARD))
 
 
 def load_frequencies(language: str, counted: Counts) -> tuple[Mapping[str, float], bool]:

@@ -19,7 +19,7 @@ from mc2lib.effects.counting import BLOCK, CountsWriter, StoredCounts, WordReade
 from mc2lib.effects.files import write_json
 from mc2lib.errors import InputError
 from mc2lib.metadata.count import Bytes, Counts, Integers, Table, as_binary
-from mc2lib.metadata.titles import PARTING, Tally, add_views
+from mc2lib.metadata.titles import PARTING, Tally, add_views, find_articles
 
 #: An hour's file; the hour is the one that it ends with.
 FILE_NAME = re.compile(r"pageviews-(\d{8})-(\d{2})0000\.gz")
@@ -95,6 +95,25 @@ def split_views(stored: StoredCounts, folder: Path) -> dict[str, StoredCounts]:
                     writer.add_words(titles, views)
                 languages[language] = writer.finish()
     return languages
+
+
+def keep_articles(stored: StoredCounts, folder: Path, namespaces: frozenset[str] | None) -> StoredCounts:
+    """A language's titles and views again, without what is in a namespace.
+
+    Args:
+        stored: titles of one language, see `split_views`.
+        folder: where the others go.
+        namespaces: see `mc2lib.metadata.titles.find_articles`.
+
+    Returns:
+        the titles of articles; how many titles and views were taken out is the difference.
+    """
+    with WordReader(stored, BLOCK) as reader, CountsWriter(folder) as writer:
+        while len((block := reader.read())[0]):
+            titles, views = block
+            articles = find_articles(titles, namespaces)
+            writer.add_words(titles.filter(pa.array(articles)), views[articles])
+        return writer.finish()
 
 
 def read_lines(path: Path) -> Iterator[tuple[Bytes, int]]:

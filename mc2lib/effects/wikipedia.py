@@ -8,6 +8,7 @@ carries the digest of what it was made from, so a killed build goes on, and a ne
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,33 +17,47 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from mc2lib.effects.claims import claim
 from mc2lib.effects.config import load_params
 from mc2lib.effects.counting import StoredCounts, count_language, merge_stored, open_counts
-from mc2lib.effects.dumps import Article, Part, read_articles, split_dump
+from mc2lib.effects.coverage import label_coverage
+from mc2lib.effects.dumps import Article, Part, read_articles, read_namespaces, split_dump
 from mc2lib.effects.dumps import Tally as PageTally
-from mc2lib.effects.engine import TaskFailure, run_tasks
-from mc2lib.effects.fetch import DUMP_CODES, MANNERS, Manners, fetch_dumps, fetch_pageviews
+from mc2lib.effects.engine import TaskFailure, keep_engine, run_tasks
+from mc2lib.effects.fetch import (
+    DUMP_CODES,
+    MANNERS,
+    Manners,
+    bytes_to_fetch,
+    check_room,
+    dump_files,
+    fetch_dumps,
+    fetch_pageviews,
+    pageview_files,
+)
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json, write_table
-from mc2lib.effects.metadata import make_card, summarise_card
-from mc2lib.effects.pageviews import FILE_NAME, count_view_files, split_views
-from mc2lib.effects.wordnets import read_wordnets
+from mc2lib.effects.metadata import CARD, compare_english, make_card, summarise_card
+from mc2lib.effects.pageviews import FILE_NAME, count_view_files, keep_articles, split_views
+from mc2lib.effects.paths import Paths
+from mc2lib.effects.wordnets import read_wndb, read_wordnets
 from mc2lib.errors import InputError, nearest
-from mc2lib.languages import MERGED, WIKIPEDIAS
+from mc2lib.languages import MERGED, WIKIPEDIAS, WORDNET_CODES
+from mc2lib.metadata.card import summarise_coverage, summarise_cuts
 from mc2lib.metadata.merge import merge_sources
 from mc2lib.metadata.pmi import best_bigrams, best_unigrams
 from mc2lib.metadata.segment import joiner, make_segmenter
 from mc2lib.metadata.titles import Tally as LineTally
-from mc2lib.metadata.titles import best_titles
-from mc2lib.metadata.wordnet import parse_lemmas
+from mc2lib.metadata.titles import best_titles, fold_namespaces
 from mc2lib.params import Machine, Metadata, Params, Wikipedia
 from mc2lib.schemas import METADATA
 
 #: What results were made by; another number makes everything again.
-VERSION = 1
+VERSION = 2
 #: Characters of articles counted at once: small beside any budget.
 BATCH = 1 << 21
 MEGABYTE = 1 << 20
@@ -94,6 +109,7 @@ class _ListTask:
 
     language: str
     parts: tuple[Path, ...]
+    dumps: tuple[Path, ...]  # name the namespaces of the titles
     views: Path | None
     lemmas: tuple[str, ...]
     origin: str
@@ -124,14 +140,14 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
     wikipedia = params.wikipedia
     wikis = group_wikis(wikipedia.languages)
     folder = root / wikipedia.folder
-    with claim(folder):
+    with claim(folder), keep_engine(params.machine):
         missing = fetch_all(folder, wikis, wikipedia, manners) if wikipedia.fetch else {}
         hours = sorted(name for name in missing if FILE_NAME.fullmatch(name) and NO_SUCH not in missing[name])
         if hours:
             fault = f"{len(hours)} hourly files could not be had; {hours[0]}: {missing[hours[0]]}"
             raise InputError("page views", fault, "Run again, or take those days and hours off params.yaml.")
         dumps = find_dumps(folder / "dumps", wikis, wikipedia.date)
-        lemmas = read_lemmas(folder / "wordnets")
+        lemmas = read_lemmas(folder / "wordnets", Paths(root).sources / "wordnet")
         views = _sum_views(folder, wikipedia, params.machine)
         if not dumps and not views and not lemmas:
             raise InputError(
@@ -140,7 +156,9 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
         parts, failed = _count_dumps(folder, dumps, wikipedia, params.machine)
         failed |= _not_to_shorten(folder, wikis, dumps, missing)
         tasks = [
-            _list_task(folder, language, parts.get(language, ()), views.get(language), lemmas, params)
+            _list_task(
+                folder, language, parts.get(language, ()), dumps.get(language, ()), views.get(language), lemmas, params
+            )
             for language in wikis
             if language not in failed
         ]
@@ -157,8 +175,22 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
     return outcome
 
 
-def metadata_command(root: Path, languages: Sequence[str] | None, folder: str | None, fetch: bool) -> int:
-    """Build the lists that params.yaml asks for, or those of `languages`, and tell what was missing.
+def metadata_command(
+    root: Path,
+    languages: Sequence[str] | None,
+    folder: str | None,
+    fetch: bool,
+    day: str | None = None,
+    days: Sequence[str] | None = None,
+) -> int:
+    """Build the lists that params.yaml asks for, and tell what they hold and what was missing.
+
+    Args:
+        root: the study's folder.
+        languages, folder: instead of params.yaml's.
+        fetch: False: only what lies in the folder.
+        day: of the dumps, YYYYMMDD or latest, instead of params.yaml's.
+        days: of page views, YYYY-MM-DD, likewise.
 
     Returns:
         0; 1 if a language failed.
@@ -169,15 +201,32 @@ def metadata_command(root: Path, languages: Sequence[str] | None, folder: str | 
         languages=tuple(languages) if languages else params.wikipedia.languages,
         folder=folder or params.wikipedia.folder,
         fetch=fetch and params.wikipedia.fetch,
+        date=day or params.wikipedia.date,
+        days=tuple(days) if days else params.wikipedia.days,
     )
     outcome = build_wikipedia(root, replace(params, wikipedia=wikipedia))
-    print(summarise_card(outcome.card).to_string())
+    model = params.curate_pool.lid_model
+    lists = root / wikipedia.folder / "metadata"
+    coverage = label_coverage([path.stem for path in sorted(lists.glob("*.parquet"))], Path(model) if model else None)
+    with atomic(lists / "coverage.csv") as temporary:
+        coverage.to_csv(temporary)
+    _tell(outcome, coverage)
+    print(f"lists: {lists}")
+    return 1 if outcome.failed else 0
+
+
+def _tell(outcome: Outcome, coverage: pd.DataFrame) -> None:
+    """Print the card, and what was missing."""
+    print(summarise_card(outcome.card).to_string(float_format="{:.2f}".format), end="\n\n")
+    print(summarise_cuts(outcome.card).to_string(), end="\n\n")
+    if "en" in set(outcome.card["language"]):
+        print(compare_english(outcome.card).to_string(), end="\n\n")
+    for part, row in summarise_coverage(coverage).iterrows():
+        print(f"language id | {part}: {row['languages']} languages, {row['labels']} labels")
     for language, sources in outcome.missing.items():
         print(f"missing | {language}: " + "; ".join(f"{source} ({why})" for source, why in sources.items()))
     for language, why in outcome.failed.items():
         print(f"failed | {language}: {why}")
-    print(f"lists: {root / wikipedia.folder / 'metadata'}")
-    return 1 if outcome.failed else 0
 
 
 def _not_to_shorten(
@@ -231,9 +280,20 @@ def fetch_all(
 
     Returns:
         what could not be had, and why: Wikipedia codes and page-view files.
+
+    Raises:
+        InputError: a day is none, or the disk has no room for all that is to come.
     """
     days = [_day(text) for text in wikipedia.days]
+    if not re.fullmatch(r"\d{8}|latest", wikipedia.date):
+        raise InputError("wikipedia.date", f"'{wikipedia.date}' is no dump's", "Write it as 20240501, or latest.")
     codes = [code for group in wikis.values() for code in group]
+    files = dump_files(wikipedia.mirror, codes, wikipedia.date, folder / "dumps")
+    files |= pageview_files(wikipedia.pageviews_mirror, days, folder / "pageviews", hours=wikipedia.hours)
+    print(f"fetch | asking for the sizes of {sum(not path.is_file() for path in files.values())} files", flush=True)
+    wanted = bytes_to_fetch(files, manners)
+    check_room(folder, wanted, "what is to be fetched")
+    print(f"fetch | {wanted / 1e9:.1f} GB to come", flush=True)
     print(f"fetch | dumps of {len(codes)} Wikipedias, {wikipedia.date} | {wikipedia.mirror}", flush=True)
     dumps = fetch_dumps(wikipedia.mirror, codes, wikipedia.date, folder / "dumps", manners=manners)
     print(f"fetch | page views of {len(days)} days | {wikipedia.pageviews_mirror}", flush=True)
@@ -262,17 +322,21 @@ def find_dumps(folder: Path, wikis: Mapping[str, Sequence[str]], day: str) -> di
     return {language: paths for language, paths in by_language.items() if paths}
 
 
-def read_lemmas(folder: Path) -> dict[str, tuple[tuple[str, ...], str]]:
-    """Lemmas by language and where they are from: WNDB files in `wndb/` (English), WN-LMF files beside it."""
+def read_lemmas(folder: Path, packaged: Path | None = None) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Lemmas by language and where they are from.
+
+    Args:
+        folder: WNDB files in `wndb/` (English), WN-LMF files and packages beside it.
+        packaged: WNDB files that serve if there is no `wndb/`: those of the packaged study.
+
+    Raises:
+        InputError: a file is no WordNet.
+    """
     lemmas: dict[str, dict[str, None]] = {}
     origins: dict[str, list[str]] = {}
     wndb = folder / "wndb"
-    for part in ("noun", "verb", "adj", "adv"):
-        path = wndb / f"data.{part}"
-        if path.exists():
-            with path.open(encoding="utf-8") as lines:
-                lemmas.setdefault("en", {}).update(dict.fromkeys(parse_lemmas(lines, str(path))))
-            origins["en"] = ["WNDB"]
+    if words := read_wndb(packaged if packaged and not wndb.exists() else wndb):
+        lemmas["en"], origins["en"] = dict.fromkeys(words), ["WNDB"]
     others = sorted(path for path in folder.glob("*") if path != wndb and not path.name.startswith("."))
     for language, words in read_wordnets(others).items():
         lemmas.setdefault(language, {}).update(dict.fromkeys(words))
@@ -435,6 +499,7 @@ def _list_task(
     folder: Path,
     language: str,
     parts: Sequence[Path],
+    dumps: Sequence[Path],
     views: Path | None,
     lemmas: Mapping[str, tuple[tuple[str, ...], str]],
     params: Params,
@@ -443,6 +508,7 @@ def _list_task(
     return _ListTask(
         language,
         tuple(parts),
+        tuple(dumps),
         views,
         words,
         origin,
@@ -458,7 +524,7 @@ def _list_task(
 
 def _build_lists(tasks: Sequence[_ListTask], machine: Machine) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     done, faults = _run("lists", build_list, tasks, machine, lambda task: task.language, lambda task: 1)
-    cards = {language: pd.DataFrame(rows) for language, rows in done.items()}
+    cards = {language: pd.DataFrame(rows, columns=list(CARD)) for language, rows in done.items()}
     return cards, {language: str(InputError(*fault)) for language, fault in faults.items()}
 
 
@@ -468,9 +534,11 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
     Returns:
         the rows of its card.
     """
+    namespaces = _namespaces(task.dumps) if task.views else None
     made = digest(
         {
             "version": VERSION,
+            "namespaces": sorted(namespaces) if namespaces else None,
             "parts": [read_json(_beside(part))["made"] for part in task.parts],
             "views": [file_digest(task.views / name) for name in ("words", "word_counts")] if task.views else None,
             "lemmas": task.lemmas,
@@ -485,21 +553,41 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = known["card"]
             return rows
     counted = merge_stored([open_counts(part) for part in task.parts], task.work, task.budget) if task.parts else None
-    views = open_counts(task.views) if task.views else None
+    viewed = open_counts(task.views) if task.views else None
+    views = keep_articles(viewed, task.work.with_name(task.language + ".titles"), namespaces) if viewed else None
     kept = _keep_best(task, counted, views)
     table = merge_sources(kept, task.rules.entry_characters)
     write_table(table, task.target, METADATA)
     candidates = {
         "wordnet": len(task.lemmas),
-        "unigram": counted.words if counted else 0,
-        "bigram": counted.pairs if counted else 0,
+        "unigram": _at_least(task.minimum_count, counted.word_blocks()) if counted else 0,
+        "bigram": _at_least(task.bigram_minimum_count, (c for _, c in counted.pair_blocks())) if counted else 0,
         "title": views.words if views else 0,
     }
     text = "Wikipedia" if counted else ""
     origins = {"wordnet": task.origin, "unigram": text, "bigram": text, "title": "page views" if views else ""}
     card = make_card(table, task.language, candidates, {k: len(v) for k, v in kept.items()}, task.rules, origins)
-    write_json({"made": made, "list": file_digest(task.target), "card": card.to_dict("records")}, stamp)
+    titles = {
+        "namespaces": sorted(namespaces) if namespaces else "none known: a colon without a space behind is one's",
+        "titles_in_namespaces": viewed.words - views.words if viewed and views else 0,
+        "views_in_namespaces": viewed.total - views.total if viewed and views else 0,
+    }
+    card_rows = card.to_dict("records")
+    write_json({"made": made, "list": file_digest(task.target), "card": card_rows, "titles": titles}, stamp)
+    if views:
+        shutil.rmtree(views.folder)  # gigabytes of English, and the sums they are from stay
     return [dict(row) for row in read_json(stamp)["card"]]
+
+
+def _namespaces(dumps: Sequence[Path]) -> frozenset[str] | None:
+    """The namespaces that a language's dumps name; None if there is no dump, or none that names any."""
+    names = [name for path in dumps for name in read_namespaces(path).values() if name]
+    return fold_namespaces(names) if names else None
+
+
+def _at_least(minimum: int, blocks: Iterable[npt.NDArray[np.int64]]) -> int:
+    """How many counts are not below a minimum."""
+    return sum(int((block >= minimum).sum()) for block in blocks)
 
 
 def _keep_best(task: _ListTask, counted: StoredCounts | None, views: StoredCounts | None) -> dict[str, list[str]]:
@@ -580,17 +668,28 @@ def _missing(
         if language not in views:
             lacks["titles"] = "no page views"
         if language not in lemmas:
-            lacks["wordnet"] = "none for this language"
+            lacks["wordnet"] = "none in wordnets/" if language in WORDNET_CODES.values() else "none for this language"
         if lacks:
             found[language] = lacks
     return found
 
 
 def _write_report(folder: Path, outcome: Outcome, counted: Sequence[Path]) -> None:
-    """metadata/card.csv and report.json, with what became of the pages and lines of the folders in `counted`."""
+    """metadata/card.csv of all lists that lie there, and report.json with what became of pages, lines and titles.
+
+    Args:
+        folder: the build's.
+        outcome: of this build, which may have been of a few languages.
+        counted: folders of counts whose tallies are told.
+    """
     target = folder / "metadata"
     target.mkdir(parents=True, exist_ok=True)
+    stamps = {path.stem: folder / "work" / "lists" / f"{path.stem}.json" for path in sorted(target.glob("*.parquet"))}
+    lists = {language: read_json(stamp) for language, stamp in stamps.items() if stamp.exists()}
     tallies = {str(path.relative_to(folder / "work")): read_json(_beside(path))["tally"] for path in sorted(counted)}
-    write_json({"missing": outcome.missing, "failed": outcome.failed, "tallies": tallies}, target / "report.json")
+    titles = {language: known.get("titles") for language, known in lists.items()}
+    report = {"missing": outcome.missing, "failed": outcome.failed, "titles": titles, "tallies": tallies}
+    write_json(report, target / "report.json")
+    rows = [row for known in lists.values() for row in known["card"]]
     with atomic(target / "card.csv") as temporary:
-        outcome.card.to_csv(temporary, index=False)
+        pd.DataFrame(rows, columns=list(CARD)).to_csv(temporary, index=False)

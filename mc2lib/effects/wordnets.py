@@ -1,4 +1,4 @@
-"""WordNets of many languages in WN-LMF, as the Open Multilingual Wordnet is published, read through `wn`."""
+"""WordNets: Princeton's database files, and WN-LMF, as the Open Multilingual Wordnet is published in."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from wn.project import iterpackages
 
 from mc2lib.errors import InputError
 from mc2lib.languages import MERGED, WIKIPEDIAS, WORDNET_CODES
+from mc2lib.metadata.wordnet import parse_lemmas
 
 #: What reading may end in; `wn` holds files to the format with assertions.
 _FAULTS = (
@@ -67,6 +68,27 @@ def read_wordnets(paths: Iterable[Path]) -> dict[str, list[str]]:
             if language is not None:
                 lemmas.setdefault(language, {}).update(dict.fromkeys(words))
     return {language: list(lemmas[language]) for language in sorted(lemmas)}
+
+
+def read_wndb(folder: Path) -> list[str]:
+    """The distinct lemmas of Princeton's database files, as they are written: nouns, verbs, adjectives, adverbs.
+
+    Args:
+        folder: with `data.noun` and the others; those that are not there are left out.
+
+    Raises:
+        InputError: a file is no WNDB.
+    """
+    lemmas: dict[str, None] = {}
+    for path in (folder / f"data.{part}" for part in ("noun", "verb", "adj", "adv")):
+        if not path.exists():
+            continue
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(str(path), f"no WordNet file ({error})", "Fetch it again.") from error
+        lemmas.update(dict.fromkeys(parse_lemmas(lines, str(path))))
+    return list(lemmas)
 
 
 def read_lexicons(path: Path) -> list[tuple[str, list[str]]]:

@@ -7,21 +7,24 @@ A line is `domain_code title views bytes`, parted by single spaces. What becomes
   language's underscores, and related Wikipedias merge (`zh-yue` is `zh`).
 - The title is percent-decoded; underscores and all white space become single spaces. A title that
   is then no UTF-8, or empty, is skipped and counted.
-- The first colon is a namespace's unless a space follows it: `Talk:Cat` and `Spezial:Suche` are
-  skipped, `Star Wars: Episode IV` is an article. MediaWiki leaves no space behind a namespace's colon,
-  in any language, so no table of the namespaces' 329 x 16 names is needed.
+- What stands before the first colon may be a namespace. MediaWiki's own English names (`Talk:Cat`), which every wiki
+  knows, and a colon in the first place are skipped while counting. A wiki's names in its language (`Spezial:Suche`,
+  `Служебная:Поиск`) are what its dump says; `find_articles` takes them out of a language's sums. Without a dump
+  a colon is a namespace's unless a space follows it: `Star Wars: Episode IV` is an article then, `Re:Zero` is lost.
 - `-` stands for "no title was found", and is skipped. Main pages stay: they are articles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 
 from mc2lib.languages import MERGED, WIKIPEDIAS
@@ -36,6 +39,22 @@ SITES = ("", ".m", ".zero")
 #: Domains that have another name than their Wikipedia has now.
 OLD_DOMAINS = {"be-x-old": "be_tarask"}
 
+#: MediaWiki's own names of namespaces, which every wiki knows beside those in its language.
+NAMESPACES = (
+    "media", "special", "talk", "user", "user talk", "project", "project talk", "file", "file talk", "image",
+    "image talk", "mediawiki", "mediawiki talk", "template", "template talk", "help", "help talk", "category",
+    "category talk",
+)  # fmt: skip
+LONGEST_NAMESPACE = max(map(len, NAMESPACES))
+
+#: Prefixes of other projects, as links between wikis write them, beside the codes of Wikipedias.
+_PROJECTS = """w wikipedia wikt wiktionary c commons d wikidata s wikisource b wikibooks q wikiquote n wikinews
+    v wikiversity voy wikivoyage m meta species mw wmf"""
+PROJECTS = frozenset(_PROJECTS.split())
+
+#: A namespace's shortcut (`WP:NPOV`) has so many capitals at most; dumps do not list them.
+SHORTCUT_CAPITALS = 3
+
 #: Between the language and the title in the key that views are counted under: below all other bytes.
 PARTING = b"\0"
 
@@ -47,7 +66,7 @@ class Tally:
     Args:
         titles: counted.
         other_projects: no Wikipedia of ours.
-        namespaces: a colon after a namespace, or in the first place.
+        namespaces: a colon after a namespace of `NAMESPACES`, or in the first place.
         untitled: the title is `-`, or empty once decoded.
         invalid: the title is no UTF-8 once decoded.
         broken: not four fields, or views that are no number.
@@ -81,6 +100,7 @@ def add_views(table: Table, lines: Bytes, tally: Tally) -> Iterator[Counts]:
     numbers = np.zeros(len(fields(Tally)), np.int64)
     scratch = np.empty(256, np.uint8)
     spaces = _spaces()
+    namespaces, namespace_places = _namespaces()
     table.state[:3] = 0, 0, -1
 
     def step() -> int:
@@ -89,8 +109,8 @@ def add_views(table: Table, lines: Bytes, tally: Tally) -> Iterator[Counts]:
         scratch = scratch if len(scratch) >= longest else np.empty(longest, np.uint8)
         return int(
             _add_lines(
-                lines, names, places, languages, spaces, scratch, numbers, table.state, table.slots, table.ends,
-                table.word_counts, table.arena,
+                lines, names, places, languages, namespaces, namespace_places, spaces, scratch, numbers, table.state,
+                table.slots, table.ends, table.word_counts, table.arena,
             )
         )  # fmt: skip
 
@@ -126,6 +146,50 @@ def best_titles(viewed: Counted, rules: Metadata, minimum_views: int = 1) -> lis
     return rank_views(viewed, kept, minimum_views)
 
 
+def find_articles(titles: pa.LargeBinaryArray, namespaces: frozenset[str] | None) -> npt.NDArray[np.bool_]:
+    """Which titles are of articles, by what stands before their first colon.
+
+    Args:
+        titles: as `add_views` counts them.
+        namespaces: the names of a language's namespaces, see `fold_namespaces`; None: no dump names them.
+
+    Returns:
+        bool [titles]. A namespace's name before the colon makes no article, in any case and with or without a space
+        behind; neither does, where no space follows, another wiki's prefix or a shortcut of up to three
+        capitals. With no names known, no colon without a space behind does.
+    """
+    articles = np.ones(len(titles), bool)
+    rows = np.flatnonzero(pc.match_substring(titles, ":").to_numpy(zero_copy_only=False))
+    for row, title in zip(rows.tolist(), titles.take(pa.array(rows)).to_pylist(), strict=True):
+        articles[row] = _is_article(title.decode(), namespaces)
+    return articles
+
+
+def fold_namespaces(names: Iterable[str]) -> frozenset[str]:
+    """The names of a wiki's namespaces, beside those that every wiki knows, as `find_articles` compares them."""
+    return frozenset(name for written in names if (name := _fold(written))) | frozenset(NAMESPACES)
+
+
+def _is_article(title: str, namespaces: frozenset[str] | None) -> bool:
+    before, _, after = title.partition(":")
+    prefix = _fold(before)
+    if not prefix or prefix in (namespaces or NAMESPACES):
+        return False
+    if not after or after.startswith(" "):
+        return True
+    shortcut = len(before) <= SHORTCUT_CAPITALS and before.isalpha() and before.isupper()
+    return namespaces is not None and not shortcut and prefix not in PROJECTS and prefix not in _interwikis()
+
+
+def _fold(name: str) -> str:
+    return " ".join(name.replace("_", " ").split()).casefold()
+
+
+@cache
+def _interwikis() -> frozenset[str]:
+    return frozenset(code.replace("_", "-") for code in WIKIPEDIAS) | frozenset(OLD_DOMAINS)
+
+
 def domain_languages() -> dict[str, str]:
     """Domain codes of page-view files, and the metadata language each counts to."""
     codes = {code.replace("_", "-"): code for code in WIKIPEDIAS} | OLD_DOMAINS
@@ -144,6 +208,13 @@ def _domains() -> tuple[Bytes, Integers, Bytes]:
         row[: len(key)] = np.frombuffer(key, np.uint8)
         row[31] = len(key)
     return np.frombuffer("".join(names).encode(), np.uint8), places, keys
+
+
+@cache
+def _namespaces() -> tuple[Bytes, Integers]:
+    """`NAMESPACES`, sorted and end to end, and their places."""
+    names = sorted(NAMESPACES)
+    return np.frombuffer("".join(names).encode(), np.uint8), np.cumsum([0, *map(len, names)])
 
 
 @cache
@@ -259,11 +330,19 @@ def _tidy(out: Bytes, begin: int, end: int, spaces: npt.NDArray[np.bool_]) -> in
 
 
 @njit(cache=True)
-def _in_namespace(title: Bytes, start: int, stop: int) -> bool:  # pragma: no cover (compiled)
-    """Whether the first colon is a namespace's: in the first place, or no space follows it."""
+def _in_namespace(
+    title: Bytes, start: int, stop: int, names: Bytes, places: Integers
+) -> bool:  # pragma: no cover (compiled)
+    """Whether the first colon stands in the first place or behind a namespace's name; writes to `title` at `stop`."""
     for place in range(start, stop):
         if title[place] == 58:
-            return place == start or (place + 1 < stop and title[place + 1] != 32)
+            length = place - start
+            if length == 0 or length > LONGEST_NAMESPACE:
+                return length == 0
+            for i in range(length):
+                byte: Any = np.int64(title[start + i])
+                title[stop + i] = byte + 32 if 65 <= byte <= 90 else byte
+            return _find(title, stop, stop + length, names, places) >= 0
     return False
 
 
@@ -273,6 +352,8 @@ def _add_lines(
     names: Bytes,
     places: Integers,
     languages: Bytes,
+    namespaces: Bytes,
+    namespace_places: Integers,
     spaces: npt.NDArray[np.bool_],
     scratch: Bytes,
     numbers: Integers,
@@ -338,7 +419,7 @@ def _add_lines(
             numbers[4] += 1
         elif end == begin:
             numbers[3] += 1
-        elif _in_namespace(scratch, begin, end):
+        elif _in_namespace(scratch, begin, end, namespaces, namespace_places):
             numbers[2] += 1
         else:
             word = intern(scratch, 0, end, hash_bytes(scratch, 0, end), state, slots, ends, arena)

@@ -35,9 +35,10 @@ def parse_lemmas(lines: Iterable[str], place: str) -> list[str]:
         try:
             count = int(fields[3], 16)
             words = fields[4 : 4 + 2 * count : 2]
-            if len(words) != count or not words:
+            if len(words) != count or not words or not all(words):
                 raise ValueError(f"{count} words are announced, {len(words)} are there")
         except (IndexError, ValueError) as error:
             raise InputError(f"{place}:{number}", f"not a synset ({error})", "Fetch the sources again.") from error
         lemmas.update((SYNTACTIC_MARKER.sub("", word).replace("_", " "), None) for word in words)
+    lemmas.pop("", None)  # of a word that is nothing but a marker
     return list(lemmas)

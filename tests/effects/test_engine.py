@@ -14,7 +14,7 @@ import psutil
 import pytest
 import ray
 
-from mc2lib.effects.engine import TaskFailure, run_tasks
+from mc2lib.effects.engine import TaskFailure, keep_engine, run_tasks
 from mc2lib.errors import InputError
 from mc2lib.params import Machine
 from tests.conftest import ROOT
@@ -110,3 +110,17 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
     machine = Machine(processes=1, checkpoint_seconds=1, engine="ray", address="head:6379")
     with pytest.raises(InputError, match=r"head:6379.*nobody answers"):
         list(run_tasks(square_or_fail, [1], machine))
+
+
+def test_ray_is_kept_over_several_calls(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: bool(said) and said[-1] == "init")
+    monkeypatch.setattr(ray, "init", lambda **options: said.append("init"))
+    monkeypatch.setattr(ray, "shutdown", lambda: said.append("shutdown"))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {})
+    machine = Machine(processes=1, checkpoint_seconds=1, engine="ray")
+    with keep_engine(machine):
+        assert not list(run_tasks(square_or_fail, [], machine)) and not list(run_tasks(square_or_fail, [], machine))
+    assert said == ["init", "shutdown"]
+    with keep_engine(TWO):
+        assert said == ["init", "shutdown"], "nothing is started for processes of this machine"

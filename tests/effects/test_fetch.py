@@ -2,14 +2,27 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
-from mc2lib.effects.fetch import Manners, fetch, fetch_dump, fetch_dumps, fetch_pageviews
+from mc2lib.effects.fetch import (
+    GIVE_UP,
+    Manners,
+    NoRoomError,
+    UnreachableError,
+    bytes_to_fetch,
+    dump_files,
+    fetch,
+    fetch_dump,
+    fetch_dumps,
+    fetch_pageviews,
+    pageview_files,
+)
 from mc2lib.errors import InputError
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
@@ -50,6 +63,8 @@ def handler(site):
                 with site.lock:
                     site.open -= 1
 
+        do_HEAD = do_GET  # noqa: N815
+
         def answer(self):
             if site.on_request:
                 site.on_request(len(site.asked))
@@ -69,7 +84,8 @@ def handler(site):
                 headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             self.head(206 if start else 200, headers)
             stop = start + site.cuts.pop(0) if site.cuts else len(content)
-            self.wfile.write(content[start:stop])
+            if self.command == "GET":
+                self.wfile.write(content[start:stop])
             self.close_connection = True
 
         def head(self, code, headers):
@@ -354,3 +370,86 @@ def test_a_full_disk_is_told(site, tmp_path, manners):
     (tmp_path / "a.part").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"cannot be written .*Free some space"):
         fetch(f"{site.url}/a.bz2", tmp_path / "a", manners=manners)
+
+
+# ---------------------------------------------------------------------- room on disk
+
+
+def test_what_finds_no_room_is_told_before_it_is_written(site, tmp_path, manners, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
+    with pytest.raises(InputError, match=r"new: .*/a\.bz2 takes 1\.0 MB, and 1\.0 MB are free\. Free some space"):
+        fetch(f"{site.url}/a.bz2", tmp_path / "new" / "a.bz2", manners=manners)
+    assert not (tmp_path / "new" / "a.bz2.part").exists() and len(site.asked) == 1
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=len(CONTENT)))
+    assert fetch(f"{site.url}/a.bz2", tmp_path / "new" / "a.bz2", manners=manners).read_bytes() == CONTENT
+
+
+def test_a_file_that_goes_on_takes_only_its_rest(site, tmp_path, manners, monkeypatch):
+    site.cuts = [900_000, 0, 0, 0]
+    with pytest.raises(InputError):
+        fetch(f"{site.url}/a.bz2", tmp_path / "a.bz2", manners=manners)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=len(CONTENT) - 900_000))
+    assert fetch(f"{site.url}/a.bz2", tmp_path / "a.bz2", manners=manners).read_bytes() == CONTENT
+
+
+def test_a_full_disk_ends_all_fetching(site, tmp_path, manners, monkeypatch):
+    base = f"{site.url}/other/pageviews"
+    names = [f"/other/pageviews/2024/2024-01/pageviews-20240101-{hour:02}0000.gz" for hour in range(24)]
+    site.files |= dict.fromkeys(names, b"x")
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(NoRoomError, match=r"takes 0\.0 MB"):
+        fetch_pageviews(base, [date(2024, 1, 1)], tmp_path, manners=manners)
+    assert len(site.asked) < 24
+
+
+def test_what_is_to_come_is_asked_for_once(site, tmp_path, manners):
+    site.files |= {"/b": b"x" * 50, "/c": b"x" * 70, "/d": b"x" * 90}
+    files = {f"{site.url}/{name}": tmp_path / name for name in ("b", "c", "d", "none")}
+    (tmp_path / "b").touch()  # is there
+    (tmp_path / "c.part").write_bytes(b"x" * 60)  # in part
+    assert bytes_to_fetch(files, manners) == 10 + 90
+    assert sorted(path for path, _ in site.asked) == ["/c", "/d", "/none"]
+    assert all("mc2lib" in headers["User-Agent"] for _, headers in site.asked)
+
+
+def test_a_server_that_tells_no_sizes_holds_nothing_up(site, tmp_path, manners):
+    site.codes = [(503, {}), (405, {})]
+    files = {f"{site.url}/a.bz2": tmp_path / "a", f"http://localhost:{9}/b": tmp_path / "b"}
+    assert bytes_to_fetch(files, manners) == 0
+    assert bytes_to_fetch({}, manners) == 0
+
+
+def test_addresses_of_the_official_layout(tmp_path):
+    assert list(dump_files("http://m/", ["be_tarask"], "20240501", tmp_path)) == [
+        "http://m/be_x_oldwiki/20240501/be_x_oldwiki-20240501-pages-articles-multistream.xml.bz2",
+        "http://m/be_x_oldwiki/20240501/be_x_oldwiki-20240501-pages-articles-multistream-index.txt.bz2",
+    ]
+    found = pageview_files("http://m", [date(2024, 2, 9)], tmp_path, hours=[7])
+    assert found == {
+        "http://m/2024/2024-02/pageviews-20240209-070000.gz": tmp_path / "pageviews-20240209-070000.gz",
+    }
+
+
+# ---------------------------------------------------------------------- a network that is gone
+
+
+def test_fetching_ends_where_nothing_can_be_reached(site, tmp_path, manners):
+    base, days = f"{site.url}/other/pageviews", [date(2024, 1, 1)]
+    names = [f"/other/pageviews/2024/2024-01/pageviews-20240101-{hour:02}0000.gz" for hour in range(24)]
+    site.files = dict.fromkeys(names, b"x")
+    alone = replace(manners, connections=1)
+    lost = [(503, {})] * alone.attempts
+    site.codes = [*lost * (GIVE_UP - 1), (404, {}), *lost]  # what is not there was reached
+    fetched = fetch_pageviews(base, days, tmp_path / "a", manners=alone)
+    assert len(fetched.missing) == GIVE_UP + 1 and len(fetched.files) == 24 - GIVE_UP - 1
+    site.asked.clear()
+    site.codes = lost * 24
+    with pytest.raises(UnreachableError, match=r"pageviews-20240101-03.* could not be reached, one after the other"):
+        fetch_pageviews(base, days, tmp_path / "b", manners=alone)
+    assert len(site.asked) == GIVE_UP * alone.attempts
+
+
+def test_asking_for_sizes_ends_where_nobody_answers(tmp_path, manners):
+    files = {f"http://localhost:{9}/{number}": tmp_path / str(number) for number in range(100)}
+    with pytest.raises(InputError, match=r"requests failed \(ConnectionError\)\. Check the network"):
+        bytes_to_fetch(files, manners)

@@ -8,9 +8,16 @@ import pytest
 
 from mc2lib.effects import counting, pageviews
 from mc2lib.effects.counting import StoredCounts, merge_stored, open_counts
-from mc2lib.effects.pageviews import count_view_files, count_views, list_pageviews, read_lines, split_views
+from mc2lib.effects.pageviews import (
+    count_view_files,
+    count_views,
+    keep_articles,
+    list_pageviews,
+    read_lines,
+    split_views,
+)
 from mc2lib.errors import InputError
-from mc2lib.metadata.titles import Tally, rank_views
+from mc2lib.metadata.titles import Tally, fold_namespaces, rank_views
 
 NOON = (
     b"en Cat 5 0\nen Dog 1 0\nen.m Cat 2 0\nen Talk:Cat 9 0\nde K%C3%A4se 3 0\ncommons.m X 4 0\nzh-yue %E7%8C%AB 1 0\n"
@@ -79,6 +86,25 @@ def test_a_languages_titles_may_lie_in_many_blocks(block: int, tmp_path: Path, m
     languages, _ = count_views([path], tmp_path / "views", 5_000_000)
     assert list(languages) == ["en", "fr", "frr", "ja"]
     assert all(titles(stored) == {f"T{i}": i for i in range(1, 8)} for stored in languages.values())
+
+
+@pytest.mark.parametrize("block", [1, 2, 1000])
+def test_titles_in_a_languages_namespaces_are_taken_out(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "pageviews-20240101-120000.gz"
+    lines = [
+        "de K%C3%A4se 3 0",
+        "de Datei:K.jpg 5 0",
+        "de Spezial:Suche 99 0",
+        "de Re:Zero 2 0",
+        "de.m Datei:K.jpg 1 0",
+    ]
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    views = count_views([path], tmp_path / "views", 5_000_000)[0]["de"]
+    monkeypatch.setattr(pageviews, "BLOCK", block)
+    kept = keep_articles(views, tmp_path / "kept", fold_namespaces(["Datei", "Spezial"]))
+    assert titles(kept) == {"Käse": 3, "Re:Zero": 2} and views.total - kept.total == 105
+    assert titles(keep_articles(views, tmp_path / "kept", None)) == {"Käse": 3}
+    assert titles(keep_articles(views, tmp_path / "kept", fold_namespaces(["Datei", "Spezial", "Re"]))) == {"Käse": 3}
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 64, 1 << 20])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 from mc2lib.effects.curate_pool import curate_pool
 from mc2lib.effects.engine import TaskFailure, run_tasks
 from mc2lib.effects.readers import open_pool
+from mc2lib.effects.wikipedia import build_wikipedia
 from mc2lib.params import CuratePool, Machine
+from tests.effects import test_wikipedia
 from tests.effects.tasks import die_until, give_lambda, square_or_fail
 from tests.effects.test_curate_pool import HERE, result_bytes, write_metadata, write_pool
 
@@ -52,3 +55,10 @@ def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):
     for name, engine in (("here", HERE), ("ray", machine)):
         curate_pool(open_pool(pool), metadata, tmp_path / name, CuratePool(t_en=3), engine)
     assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
+
+
+def test_the_same_lists_on_ray(machine: Machine, tmp_path: Path):
+    for name, engine in (("here", HERE), ("ray", machine)):
+        test_wikipedia.write_sources(tmp_path / name / "wikipedia")
+        build_wikipedia(tmp_path / name, dataclasses.replace(test_wikipedia.make_params(), machine=engine))
+    assert test_wikipedia.lists(tmp_path / "here") == test_wikipedia.lists(tmp_path / "ray")

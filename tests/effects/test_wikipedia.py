@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from mc2lib.effects import engine
 from mc2lib.effects.config import load_params
 from mc2lib.effects.fetch import Manners
 from mc2lib.effects.files import read_json, read_table
@@ -45,10 +46,10 @@ def page(number, title, text):
     )
 
 
-def write_dump(folder, wiki, pages, day="20240501"):
+def write_dump(folder, wiki, pages, day="20240501", head=HEAD):
     """A multistream dump, one page a stream, and its index."""
     folder.mkdir(parents=True, exist_ok=True)
-    streams, lines = [bz2.compress(HEAD.encode())], []
+    streams, lines = [bz2.compress(head.encode())], []
     for number, (title, text) in enumerate(pages.items(), 1):
         lines.append(f"{sum(map(len, streams))}:{number}:{title}")
         streams.append(bz2.compress(page(number, title, text).encode()))
@@ -65,10 +66,8 @@ def write_views(folder, name, lines):
     (folder / f"pageviews-{name}.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
-@pytest.fixture
-def study(tmp_path):
-    """A folder with dumps, page views and WordNets of three languages, and the parameters to build them."""
-    folder = tmp_path / "wikipedia"
+def write_sources(folder):
+    """Dumps, page views and WordNets of three languages."""
     write_dump(folder / "dumps", "en", ENGLISH)
     write_dump(folder / "dumps", "th", THAI)
     for wiki, pages in BELARUSIAN.items():
@@ -81,7 +80,38 @@ def study(tmp_path):
         "08930215 15 n 02 Paris 0 City_of_Light 0 001 @i 08691669 n 0000 | the capital\n", encoding="utf-8"
     )
     (folder / "wordnets" / "th.xml").write_text(LMF, encoding="utf-8")
-    return tmp_path, make_params()
+
+
+@pytest.fixture(scope="module")
+def build_once(tmp_path_factory):
+    """A folder whose lists two workers have built, and what the build told: only to be read, or copied."""
+    root = tmp_path_factory.mktemp("built")
+    write_sources(root / "wikipedia")
+    return root, build_wikipedia(root, make_params())
+
+
+@pytest.fixture
+def study(build_once, tmp_path):
+    """A folder with sources, and the parameters to build them."""
+    return elsewhere(build_once[0], tmp_path / "study"), make_params()
+
+
+@pytest.fixture
+def built(build_once, tmp_path):
+    """A folder of one's own whose lists are built, and the parameters that they were built with."""
+    root = tmp_path / "built"
+    shutil.copytree(build_once[0], root)  # times too
+    return root, make_params()
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Tasks run one after the other in this process: for what does not depend on how they are run."""
+
+    def run_here(function, tasks, machine, *, describe):
+        return ((number, engine._attempt(function, task, describe(task))) for number, task in enumerate(tasks))
+
+    monkeypatch.setattr("mc2lib.effects.wikipedia.run_tasks", run_here)
 
 
 def make_params(**machine):
@@ -96,9 +126,8 @@ def make_params(**machine):
 
 def elsewhere(root, folder):
     """Another folder with the same sources."""
-    (folder / "wikipedia").mkdir(parents=True)
     for name in ("dumps", "pageviews", "wordnets"):
-        (folder / "wikipedia" / name).symlink_to(root / "wikipedia" / name)
+        shutil.copytree(root / "wikipedia" / name, folder / "wikipedia" / name)
     return folder
 
 
@@ -115,9 +144,8 @@ def modified(root):
     return {path.name: path.stat().st_mtime_ns for path in (root / "wikipedia" / "metadata").glob("*.parquet")}
 
 
-def test_a_list_from_every_source(study):
-    root, params = study
-    outcome = build_wikipedia(root, params)
+def test_a_list_from_every_source(build_once):
+    root, outcome = build_once
     assert entries(root, "en", "wordnet") == ["Paris", "City of Light"]
     assert entries(root, "en", "unigram") == ["the", "apple", "red", "A", "a", "fox", "green", "is"]
     bigrams = ["A red", "red apple", "red fox", "fox is", "is the", "the a", "the red", "the green", "green apple"]
@@ -135,9 +163,8 @@ def test_a_list_from_every_source(study):
     assert sum(tally.get("articles", 0) for tally in report["tallies"].values()) == 6
 
 
-def test_a_second_build_does_nothing_and_a_newer_dump_rebuilds_its_language(study):
-    root, params = study
-    build_wikipedia(root, params)
+def test_a_second_build_does_nothing_and_a_newer_dump_rebuilds_its_language(built, here):
+    root, params = built
     first, times = lists(root), modified(root)
     build_wikipedia(root, params)
     assert lists(root) == first and modified(root) == times
@@ -147,10 +174,8 @@ def test_a_second_build_does_nothing_and_a_newer_dump_rebuilds_its_language(stud
     assert {name for name, at in modified(root).items() if at != times[name]} == {"be.parquet"}
 
 
-def test_the_same_bytes_from_one_worker_and_another_division(study, tmp_path, monkeypatch):
-    root, params = study
-    build_wikipedia(root, params)
-    other = elsewhere(root, tmp_path / "other")
+def test_the_same_bytes_from_one_worker_and_another_division(build_once, study, monkeypatch):
+    root, (other, params) = build_once[0], study
     # a part a stream: for so small a dump the share is set by hand
     monkeypatch.setattr("mc2lib.effects.wikipedia.MEGABYTE", 40)
     small = dataclasses.replace(params.wikipedia, part_mb=1)
@@ -160,17 +185,8 @@ def test_the_same_bytes_from_one_worker_and_another_division(study, tmp_path, mo
     assert lists(other) == lists(root)
 
 
-def test_ray_gives_the_same_bytes(study, tmp_path):
-    root, params = study
-    build_wikipedia(root, params)
-    other = elsewhere(root, tmp_path / "ray")
-    build_wikipedia(other, make_params(engine="ray"))
-    assert lists(other) == lists(root)
-
-
-def test_a_truncated_dump_costs_its_language_only_and_its_old_list_stays(study):
-    root, params = study
-    build_wikipedia(root, params)
+def test_a_truncated_dump_costs_its_language_only_and_its_old_list_stays(built, here):
+    root, params = built
     first = lists(root)
     path = root / "wikipedia" / "dumps" / "enwiki-20240501-pages-articles-multistream.xml.bz2"
     path.write_bytes(path.read_bytes()[:-20])
@@ -180,18 +196,17 @@ def test_a_truncated_dump_costs_its_language_only_and_its_old_list_stays(study):
     assert lists(root)["en.parquet"] == first["en.parquet"] and lists(root)["th.parquet"] != first["th.parquet"]
 
 
-def test_what_is_missing_is_said(study):
+def test_what_is_missing_is_said(study, here):
     root, params = study
     for path in (root / "wikipedia" / "dumps").glob("thwiki*"):
         path.unlink()
     outcome = build_wikipedia(root, params)
     assert outcome.missing["th"] == {"dump": "not in the folder"}
-    assert entries(root, "th", "unigram") == [] and entries(root, "th", "title") == ["แมว"]
+    assert entries(root, "th", "unigram") == [] and "A:B" not in entries(root, "th")
 
 
-def test_a_list_does_not_shrink_because_its_dump_is_gone(study):
-    root, params = study
-    build_wikipedia(root, params)
+def test_a_list_does_not_shrink_because_its_dump_is_gone(built, here):
+    root, params = built
     first = lists(root)
     for path in (root / "wikipedia" / "dumps").glob("thwiki*"):
         path.unlink()
@@ -199,7 +214,38 @@ def test_a_list_does_not_shrink_because_its_dump_is_gone(study):
     assert "its dump is gone" in outcome.failed["th"] and lists(root) == first
 
 
-def test_page_views_of_other_days_are_left_out_when_fetching(study, monkeypatch):
+def test_titles_in_the_namespaces_that_the_dumps_name_are_skipped(study, here):
+    root, params = study
+    folder = root / "wikipedia"
+    named = "<namespace key='0' /><namespace key='6'>Файл</namespace></namespaces></siteinfo>\n"
+    heads = {"be": named, "be_x_old": named.replace("Файл", "Удзельнік")}
+    lines = ["be Файл:A 50 0", "be Удзельнік:B 40 0", "be-x-old файл:_C 30 0", "be Re:Zero 20 0", "be Кот 10 0"]
+    write_views(folder / "pageviews", "20240103-000000", [*lines, "th A:B 9 0"])
+    build_wikipedia(root, params)
+    assert entries(root, "be", "title") == ["файл: C", "Кот"]  # its dumps name none: a space makes the difference
+    times = modified(root)
+    for wiki, pages in BELARUSIAN.items():
+        write_dump(folder / "dumps", wiki, pages, head="<mediawiki><siteinfo><namespaces>" + heads[wiki])
+    build_wikipedia(root, params)
+    assert entries(root, "be", "title") == ["Re:Zero", "Кот"] and "A:B" not in entries(root, "th")
+    assert {name for name, at in modified(root).items() if at != times[name]} == {"be.parquet"}
+    titles = read_json(folder / "metadata" / "report.json")["titles"]
+    assert (titles["be"]["titles_in_namespaces"], titles["be"]["views_in_namespaces"]) == (3, 120)
+    assert {"файл", "удзельнік"} <= set(titles["be"]["namespaces"]) and titles["th"]["namespaces"].startswith("none")
+
+
+def test_the_card_keeps_the_languages_that_were_built_before(built, here):
+    root, params = built
+    alone = dataclasses.replace(params, wikipedia=dataclasses.replace(params.wikipedia, languages=("th",)))
+    before = (root / "wikipedia" / "metadata" / "card.csv").read_bytes()
+    outcome = build_wikipedia(root, alone)
+    assert set(outcome.card["language"]) == {"th"}
+    assert (root / "wikipedia" / "metadata" / "card.csv").read_bytes() == before and before.count(
+        b"\nen,"
+    ) == before.count(b"\nbe,") == 5
+
+
+def test_page_views_of_other_days_are_left_out_when_fetching(study, monkeypatch, here):
     root, params = study
     monkeypatch.setattr("mc2lib.effects.wikipedia.fetch_all", lambda *arguments: {})
     wikipedia = dataclasses.replace(params.wikipedia, fetch=True, days=("2024-01-01",), hours=(0,))
@@ -207,7 +253,7 @@ def test_page_views_of_other_days_are_left_out_when_fetching(study, monkeypatch)
     assert entries(root, "en", "title") == ["Red apple", "Fox"]  # 5 views and 3: the second day's 4 are not asked for
 
 
-def test_a_dump_that_could_not_be_fetched_is_not_passed_over(study, monkeypatch):
+def test_a_dump_that_could_not_be_fetched_is_not_passed_over(study, monkeypatch, here):
     root, params = study
     missing = {"be_tarask": "http://mirror: the connection broke", "th": "http://mirror: the server has no such dump"}
     monkeypatch.setattr("mc2lib.effects.wikipedia.fetch_all", lambda *arguments: missing)
@@ -227,9 +273,8 @@ def test_no_source_at_all(study, tmp_path):
         build_wikipedia(tmp_path / "empty", study[1])
 
 
-def test_a_build_that_was_killed_goes_on_to_the_same_bytes(study):
-    root, params = study
-    build_wikipedia(root, params)
+def test_a_build_that_was_killed_goes_on_to_the_same_bytes(built):
+    root, params = built
     first = lists(root)
     for name in ("metadata", "work"):
         shutil.rmtree(root / "wikipedia" / name)
@@ -268,6 +313,13 @@ def test_the_day_that_is_asked_for_comes_before_a_newer_one(tmp_path):
     wikis = group_wikis(["en"])
     assert "20240301" in find_dumps(tmp_path, wikis, "20240301")["en"][0].name
     assert "20240501" in find_dumps(tmp_path, wikis, "latest")["en"][0].name
+
+
+def test_a_date_that_is_none_is_refused(study):
+    root, params = study
+    wikipedia = dataclasses.replace(params.wikipedia, fetch=True, date="2024-05-01")
+    with pytest.raises(InputError, match="'2024-05-01' is no dump's"):
+        build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia), Manners(attempts=1))
 
 
 def test_a_day_that_is_none_is_refused(study):

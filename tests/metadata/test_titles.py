@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mc2lib.metadata.count import Counts, Table, merge_counts
-from mc2lib.metadata.titles import Tally, add_views, best_titles, domain_languages, rank_views
+from mc2lib.metadata.titles import (
+    NAMESPACES,
+    Tally,
+    add_views,
+    best_titles,
+    domain_languages,
+    find_articles,
+    fold_namespaces,
+    rank_views,
+)
 from tests.metadata.test_rank import RULES
 
 
@@ -47,6 +56,11 @@ def views(*lines: bytes, limit: int | None = None) -> tuple[dict[tuple[str, str]
         (b"en Star_Wars:_Episode_IV 1 0", ("en", "Star Wars: Episode IV", 1)),
         (b"en Star_Wars:_A:B 1 0", ("en", "Star Wars: A:B", 1)),
         (b"en Mission: 1 0", ("en", "Mission:", 1)),
+        (b"en Re:Zero 1 0", ("en", "Re:Zero", 1)),  # what is a namespace in a language, its dump says
+        (b"de Spezial:Suche 5 0", ("de", "Spezial:Suche", 5)),
+        (b"ru %D0%A1%D0%BB%3A%D0%A1 5 0", ("ru", "Сл:С", 5)),
+        (b"en Talker:Cat 5 0", ("en", "Talker:Cat", 5)),
+        (b"en Mediawiki_talker:Cat 5 0", ("en", "Mediawiki talker:Cat", 5)),
         (b"en Main_Page 9 0", ("en", "Main Page", 9)),
         (b"en A+B 1 0", ("en", "A+B", 1)),
         (b"am \xe1\x88\xb0\xe1\x8d\xa1\xe1\x88\xb0 1 0", ("am", "ሰ፡ሰ", 1)),  # the word space is part of a title
@@ -66,8 +80,9 @@ def test_titles(line: bytes, expected: tuple[str, str, int]):
         (b"EN Cat 5 0", "other_projects"),
         (b"e Cat 5 0", "other_projects"),
         (b"en Talk:Cat 5 0", "namespaces"),
-        (b"de Spezial:Suche 5 0", "namespaces"),
-        (b"ru %D0%A1%D0%BB%3A%D0%A1 5 0", "namespaces"),
+        (b"de Special:Suche 5 0", "namespaces"),
+        (b"de user%5Ftalk%3AX 5 0", "namespaces"),
+        (b"ru MEDIAWIKI_TALK:_X 5 0", "namespaces"),
         (b"en :Cat 5 0", "namespaces"),
         (b"en - 5 0", "untitled"),
         (b"en _ 5 0", "untitled"),
@@ -114,15 +129,32 @@ def read_title(field: bytes) -> tuple[str, str]:
         title = " ".join(unquote_to_bytes(field).decode().replace("_", " ").split()) if field != b"-" else ""
     except UnicodeDecodeError:
         return "invalid", ""
-    before, colon, after = title.partition(":")
-    if colon and (not before or (after and after[0] != " ")):
+    before, colon, _ = title.partition(":")
+    if colon and (not before or before.encode().lower().decode() in NAMESPACES):  # only ASCII in lower case
         return "namespaces", ""
     return ("titles" if title else "untitled"), title
 
 
 FIELDS = st.lists(
     st.sampled_from(
-        [b"%", b"%C3", b"%A9", b"_", b":", b"a", b"\xc3", b"\xa9", b"%20", b"\t", b"\0", b"-", b"%3a", b"%"]
+        [
+            b"%",
+            b"%C3",
+            b"%A9",
+            b"_",
+            b":",
+            b"a",
+            b"\xc3",
+            b"\xa9",
+            b"%20",
+            b"\t",
+            b"\0",
+            b"-",
+            b"%3a",
+            b"%",
+            b"File",
+            b"tAlk",
+        ]
     ),
     max_size=6,
 ).map(b"".join)
@@ -143,6 +175,55 @@ def test_any_lines_are_read_as_the_standard_library_reads_them(lines: list[bytes
     expected, numbers = oracle(lines)
     assert found == expected
     assert vars(tally) == {name: numbers[name] for name in vars(tally)}
+
+
+GERMAN = fold_namespaces(["Medium", "Spezial", "", "Diskussion", "Datei", "Benutzer_Diskussion", "MODUL", "Категория"])
+
+
+@pytest.mark.parametrize(
+    ("title", "known", "unknown"),
+    [
+        ("Katze", True, True),
+        ("Spezial:Suche", False, False),
+        ("spezial:Suche", False, False),
+        ("Datei: Katze.jpg", False, True),
+        ("Benutzer Diskussion:X", False, False),
+        ("modul:X", False, False),
+        ("категория:X", False, False),
+        ("Special: X", False, False),  # every wiki knows MediaWiki's own
+        ("File:X", False, False),
+        ("Star Wars: Episode IV", True, True),
+        ("Re:Zero", True, False),
+        ("3:10 to Yuma", True, False),
+        ("NCIS:LA", True, False),
+        ("WP:NPOV", False, False),
+        ("К:X", False, False),
+        ("wikt:Katze", False, False),
+        ("En:Cat", False, False),
+        ("be-x-old:X", False, False),
+        ("It: Kapitel 2", True, True),
+        ("Mission:", True, True),
+        ("Datei:", False, True),
+        (":x", False, False),
+        (" :x", False, False),
+    ],
+)
+def test_what_stands_before_the_first_colon(title: str, known: bool, unknown: bool):
+    titles = pa.array([b"A", title.encode(), b"B"], pa.large_binary())
+    assert find_articles(titles, GERMAN).tolist() == [True, known, True]
+    assert find_articles(titles, None).tolist() == [True, unknown, True]
+
+
+def test_no_titles_are_no_articles():
+    assert find_articles(pa.array([], pa.large_binary()), GERMAN).tolist() == []
+
+
+@given(st.lists(st.text(":aA 3Ж_", max_size=6)))
+@settings(max_examples=100, deadline=None)
+def test_a_title_without_a_colon_is_an_article(names: list[str]):
+    articles = find_articles(pa.array([name.encode() for name in names], pa.large_binary()), GERMAN)
+    assert all(article or ":" in name for name, article in zip(names, articles.tolist(), strict=True))
+    assert not any(article and name.startswith(":") for name, article in zip(names, articles.tolist(), strict=True))
 
 
 def test_a_full_table_hands_out_views_that_add_up():
