@@ -31,7 +31,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.curation_lid import bench_lid
-from benchmarks.curation_match import bench_match, bench_memory, build_automaton, find_plainly
+from benchmarks.curation_match import bench_match, build_automaton, find_plainly
+from benchmarks.curation_memory import bench_memory
 from mc2lib.curation.balance import tail_share, threshold_for_share
 from mc2lib.effects.config import find_root, load_params
 from mc2lib.effects.curate_pool import curate_pool

@@ -1,4 +1,4 @@
-"""Matching beside pyahocorasick as a researcher would use it: seconds, bytes an entry, memory of many workers.
+"""Matching beside pyahocorasick as a researcher would use it: seconds and bytes an entry.
 
 Entries are word lists of `wordfreq`, the study's metadata, and words and word pairs of the Universal
 Declaration of Human Rights; texts are runs of its words and draws by frequency, as long as alt-texts are.
@@ -9,12 +9,9 @@ from __future__ import annotations
 import gc
 import itertools
 import json
-import multiprocessing
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import ahocorasick
@@ -27,12 +24,9 @@ import wordfreq
 from mc2lib.curation.index import build_index, make_needle, space_out
 from mc2lib.curation.match import match
 from mc2lib.effects.config import find_root
-from mc2lib.effects.files import write_table
-from mc2lib.effects.indices import open_indices, write_indices
 from mc2lib.effects.udhr import read_udhr
 from mc2lib.languages import spaced
 from mc2lib.metadata.words import count_words, split_clauses
-from mc2lib.schemas import METADATA
 
 #: Metadata language -> file names of its UDHR texts, and its size of list here.
 LANGUAGES: dict[str, tuple[tuple[str, ...], int]] = {
@@ -60,7 +54,9 @@ def make_words(root: Path, language: str) -> tuple[list[str], dict[str, float], 
     return running, frequencies, known
 
 
-def make_entries(words: tuple[list[str], dict[str, float], list[str]], language: str, size: int) -> list[str]:
+def make_entries(
+    words: tuple[list[str], dict[str, float], list[str]], language: str, size: int, seed: int = 1
+) -> list[str]:
     """`size` entries: known ones, words of running text with their pairs, words by frequency, then drawn pairs."""
     running, frequencies, known = words
     glue = " " if spaced(language) else ""
@@ -68,7 +64,7 @@ def make_entries(words: tuple[list[str], dict[str, float], list[str]], language:
     entries |= dict.fromkeys(running)
     entries |= dict.fromkeys(glue.join(pair) for pair in itertools.pairwise(running))
     entries |= dict.fromkeys(list(frequencies)[: int(0.6 * size)])
-    draw = np.random.default_rng(1)
+    draw = np.random.default_rng(seed)
     names, weights = _weights(frequencies)
     while len(entries) < size:
         rows = draw.choice(len(names), (size // 2, 2), p=weights)
@@ -170,68 +166,7 @@ def bench_match(root: Path | None = None, languages: Sequence[str] = tuple(LANGU
     return results
 
 
-def bench_memory(root: Path | None = None, language: str = "en", workers: int = 3) -> dict[str, float]:
-    """Memory of a worker's entries, ours mapped by all and pyahocorasick's built by each, and what 16 workers hold.
-
-    Measured on one list and few workers; 27M entries are taken as so many lists: each worker's automata grow with the
-    entries, while the mapped index is there once. Only proportional memory (PSS) counts a shared page once.
-    """
-    words = make_words(root or find_root(), language)
-    entries = make_entries(words, language, LANGUAGES[language][1])
-    sizes: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{language}.parquet"
-        rows = {"entry": entries, "source": ["title"] * len(entries), "rank": list(range(len(entries)))}
-        write_table(pa.table(rows, schema=METADATA), path)
-        sizes["index"] = write_indices(Path(folder) / "index", {language: path})
-        for kind in ("nothing", "ours", "plain"):
-            sizes[kind] = _worker_memory(kind, Path(folder), language, workers)
-    mapped = (sizes["ours"] - sizes["nothing"]) / len(entries)
-    plain = (sizes["plain"] - sizes["nothing"]) / workers / len(entries)
-    return {
-        "entries": len(entries),
-        "workers": workers,
-        "bytes_an_entry_all_workers": mapped,
-        "automaton_bytes_an_entry_a_worker": plain,
-        "gigabytes_16_workers_27m": 27e6 * mapped / 1e9,
-        "automata_gigabytes_16_workers_27m": 16 * 27e6 * plain / 1e9,
-        "memory_ratio": 16 * plain / mapped,
-    }
-
-
-def _worker_memory(kind: str, folder: Path, language: str, workers: int) -> float:
-    """PSS of `workers` processes in bytes, once all of them hold their entries."""
-    context = multiprocessing.get_context("spawn")
-    pipes = [context.Pipe() for _ in range(workers)]
-    processes = [context.Process(target=_hold, args=(kind, folder, language, pipe[1])) for pipe in pipes]
-    for process in processes:
-        process.start()
-    for pipe in pipes:
-        pipe[0].recv()
-    held = float(sum(psutil.Process(process.pid).memory_full_info().pss for process in processes))
-    for pipe in pipes:
-        pipe[0].send("end")
-    for process in processes:
-        process.join()
-    return held
-
-
-def _hold(kind: str, folder: Path, language: str, pipe: Connection) -> None:
-    """A worker: hold one kind of index until told to end, every page of it touched."""
-    held: object = None
-    if kind == "ours":
-        indices = open_indices(folder / "index")
-        held = indices, [int(array.sum()) for array in indices[language].arrays.values()]
-    elif kind == "plain":
-        held = build_automaton(pq.read_table(folder / f"{language}.parquet")["entry"].to_pylist(), spaced(language))
-        gc.collect()
-    pipe.send("ready")
-    pipe.recv()
-    del held
-
-
 if __name__ == "__main__":
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else find_root()
     speeds = bench_match(root, sys.argv[2].split(",") if len(sys.argv) > 2 else tuple(LANGUAGES))
-    print(bench_memory(root))
     print(json.dumps({"match_speedup": {language: round(row["speedup"], 2) for language, row in speeds.items()}}))
