@@ -24,6 +24,8 @@ Bools = npt.NDArray[np.bool_]
 THUMBNAIL = 32
 SIDE = 8
 BITS = 64
+#: The most bits that hashes are compared within.
+FARTHEST = 16
 
 
 def perceptual_hash(thumbnails: npt.NDArray[np.uint8]) -> U64:
@@ -197,8 +199,9 @@ def _find_near(hashes: U64, masked: U64, known: U64, known_masked: U64, within: 
 
 
 def _check_within(within: int) -> None:
-    if not 0 <= within <= 16:
-        raise InputError("within", f"{within} bits", "Give 0 to 16: unrelated images are about 32 bits apart.")
+    if not 0 <= within <= FARTHEST:
+        cure = f"Give 0 to {FARTHEST}: unrelated images are about 32 bits apart."
+        raise InputError("within", f"{within} bits", cure)
 
 
 def flagged(table: pa.Table, nsfw: float | None = None, faces: int | None = None) -> Bools:

@@ -38,20 +38,20 @@ from mc2lib.curation.curate import (
     count_matches,
     keep_entries,
 )
-from mc2lib.curation.hygiene import contaminated, flagged
+from mc2lib.curation.hygiene import FARTHEST, contaminated, flagged
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import Index, match_languages
 from mc2lib.effects.claims import claim, read_made, write_made
 from mc2lib.effects.config import load_params
-from mc2lib.effects.datacard import Outcome, step_text, write_report
+from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
 from mc2lib.effects.draws import (
     EXTRAS,
     Stop,
+    count_repeats,
     count_values,
     find_repeats,
     match_path,
     no_room,
-    open_repeats,
     sample_shard,
 )
 from mc2lib.effects.engine import TaskFailure, run_tasks
@@ -156,6 +156,7 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
     """
     out, metadata = out.resolve(), metadata.resolve()
     _check(params)
+    _check_place(out, source)
     with _say_no_room(out), claim(out):
         setup = prepare(metadata, out, params)
         (out / "report.json").unlink(missing_ok=True)  # it stands only beside what it describes
@@ -166,15 +167,15 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
         repeats = find_repeats(out, shards)
         sampled = _sample_shards(out, shards, made, repeats, params, machine)
         _refuse_change(setup)
-        tallies = [matched[name].tally for name in shards]
+        tally = sum_tallies(read_made(_count_path(out, name))["tally"] for name in shards)
         facts: dict[str, Any] = {
             "format": source.format,
             "metadata": setup.metadata_digest,
             "params": asdict(params),
             "shards": shards,
         }
-        facts["images_in_several_shards"] = len(np.unique(open_repeats(out)[0]))
-        return write_report(out, facts, tallies, sampled, quarantined)
+        facts["images_in_several_shards"] = count_repeats(out)
+        return write_report(out, facts, [tally], [sampled], quarantined)
 
 
 def curate_command(root: Path, options: argparse.Namespace) -> int:
@@ -220,6 +221,18 @@ def _check(params: CuratePool) -> None:
         raise InputError("epochs", f"{params.epochs} is not above zero", "One draw is the least.")
     if not 0 <= params.lid_confidence <= 1:
         raise InputError("lid_confidence", f"{params.lid_confidence} is not in 0..1", "0 trusts every label.")
+    if not 0 <= params.evaluation_bits <= FARTHEST:
+        fault = f"{params.evaluation_bits} is not in 0..{FARTHEST}"
+        raise InputError("evaluation_bits", fault, "Unrelated images are about 32 bits apart.")
+    if params.lid_model and not Path(params.lid_model).is_file():
+        raise InputError(params.lid_model, "no such file", "Give the path of a fastText model.")
+
+
+def _check_place(out: Path, source: PoolSource) -> None:
+    """Refuse to write into the pool: the next run would take what this one writes for shards of it."""
+    root = Path(source.root).resolve()
+    if root.exists() and out.is_relative_to(root):
+        raise InputError(str(out), f"lies in the pool {root}", "Set another OUT.")
 
 
 # ---------------------------------------------------------------------- metadata
@@ -292,12 +305,12 @@ CHANGED_CURE = "Run again: shards matched with the old metadata will be matched 
 
 def _match_shards(
     shards: Sequence[Shard], setup: _Setup, machine: Machine
-) -> tuple[dict[str, _Matched], list[dict[str, Any]]]:
-    """Match every shard; returns what is matched by name, and the quarantine."""
+) -> tuple[set[str], list[dict[str, Any]]]:
+    """Match every shard; returns the names of those that are matched, and the quarantine."""
     cache = setup.out / "cache" / "digests.json"
     known = read_json(cache) if cache.exists() else {}
-    tasks = [(shard, setup, {str(path): known.get(str(path)) for path in shard.paths}) for shard in shards]
-    matched: dict[str, _Matched] = {}
+    tasks = [(shard, setup, {str(p): known.get(str(p)) for p in _files_of(shard, setup)}) for shard in shards]
+    matched: set[str] = set()
     quarantined: list[dict[str, Any]] = []
     languages: set[str] = set()
     progress = _Progress("match", len(shards))
@@ -311,7 +324,7 @@ def _match_shards(
                 print(f"quarantined: {result}", flush=True)
                 progress.add(0, False)
                 continue
-            matched[result.name] = result
+            matched.add(result.name)
             known |= result.known
             languages |= {name for name, found in result.tally["languages"].items() if found["matched"]}
             progress.add(result.tally["pairs"], not result.reused, f" | {len(languages)} languages")
@@ -340,8 +353,9 @@ def match_shard(task: tuple[Shard, _Setup, Mapping[str, list[Any] | None]]) -> _
     """
     shard, setup, known = task
     pa.set_cpu_count(1)  # one core a worker
-    seen = {str(path): _look(path, known.get(str(path))) for path in shard.paths}
-    source = digest({"files": [seen[str(path)][2] for path in shard.paths], "part": _look_at_data_set(shard)})
+    paths = _files_of(shard, setup)
+    seen = {str(path): _look(path, known.get(str(path))) for path in paths}
+    source = digest({"files": [seen[str(path)][2] for path in paths], "part": _look_at_data_set(shard)})
     made = setup.made(shard, source)
     matches, counts = match_path(setup.out, shard.name), _count_path(setup.out, shard.name)
     before = read_made(counts)
@@ -355,11 +369,16 @@ def match_shard(task: tuple[Shard, _Setup, Mapping[str, list[Any] | None]]) -> _
         matches.unlink()
         counts.unlink()
         return Stop(str(setup.metadata / str(_changed(setup))), CHANGED, CHANGED_CURE)
-    for path in shard.paths:
+    for path in paths:
         if _stamp(path) != seen[str(path)][:2]:
             counts.unlink()
             raise InputError(str(path), "changed while it was read", "Run again when it is whole.")
     return _Matched(shard.name, False, tally, seen)
+
+
+def _files_of(shard: Shard, setup: _Setup) -> list[Path]:
+    """The files that shape a shard's matches: those of its rows, and of its images where they are looked at."""
+    return list(dict.fromkeys([*shard.paths, *(shard.images if setup.evaluation else ())]))
 
 
 def _look(path: Path, known: list[Any] | None) -> list[Any]:
@@ -568,31 +587,31 @@ def _sample_shards(
     repeats: str,
     params: CuratePool,
     machine: Machine,
-) -> list[dict[str, dict[str, dict[str, int]]]]:
-    """Draw every shard's pairs; returns per shard, epoch and language the pairs drawn and kept."""
+) -> dict[str, Any]:
+    """Draw every shard's pairs; returns per epoch and language the pairs drawn and kept."""
     _drop_others(out / "curated", shards, params.epochs)
     seed, epochs = params.seed, params.epochs
     made = digest({"version": VERSION, "balance": balance, "repeats": repeats, "seed": seed})
     tasks = [(out, name, place, made, seed, epochs) for place, name in enumerate(shards)]
-    results: list[Any] = [None] * len(shards)
+    total: dict[str, Any] = {}
     progress, kept = _Progress("sample", len(shards)), 0
     for number, result in run_tasks(sample_shard, tasks, machine, describe=lambda task: task[1]):
         if isinstance(result, Stop):
             raise InputError(result.place, result.fault, result.cure)
         if isinstance(result, TaskFailure):  # it was matched, so a file of ours is broken
             raise InputError(result.place, result.fault, f"Delete {match_path(out, shards[number])} and run again.")
-        results[number] = result
+        total = sum_tallies([total, result])
         first = result["0"].values()
         kept += sum(row["kept"] for row in first)
         progress.add(sum(row["matched"] for row in first), True, f" | {kept:,} kept")
-    return results
+    return total
 
 
 def _drop_others(curated: Path, shards: Sequence[str], epochs: int) -> None:
     """Remove curated shards that this run does not make: of a shard that is gone, or a further epoch."""
     wanted = {curated / str(epoch) / f"{name}.parquet" for epoch in range(epochs) for name in shards}
     for path in curated.rglob("*.parquet"):
-        if path not in wanted:
+        if path not in wanted and path.is_file():  # Spark's folders are called name.parquet
             path.unlink()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,18 @@ def write_report(
     return Outcome(out, steps, languages, quarantined)
 
 
+def sum_tallies(tallies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Tallies of shards as one: numbers are added, wherever they stand; names come in order."""
+    total: dict[str, Any] = {}
+    for tally in tallies:
+        for name, value in tally.items():
+            if isinstance(value, Mapping):
+                total[name] = sum_tallies([total.get(name, {}), value])
+            else:
+                total[name] = total.get(name, 0) + value
+    return dict(sorted(total.items()))
+
+
 def _count_entries(out: Path, thresholds: Mapping[str, tuple[int, float]]) -> pd.DataFrame:
     """Per language: entries that matched, those of the head (at least t matches) and of the tail."""
     rows = []
@@ -140,7 +152,8 @@ def count_steps(tallies: Sequence[Mapping[str, Any]], languages: pd.DataFrame) -
     drops = [(name.removeprefix(DROPPED), -reader[name]) for name in sorted(reader) if name.startswith(DROPPED)]
     read = [("rows of the pool", reader["rows"]), ("further texts of a row", reader["more texts"])]
     parts = []
-    for epoch, rows in languages.groupby("epoch"):
+    for epoch in sorted(set(languages["epoch"])) or [0]:  # without any pair, there are rows to account for
+        rows = languages[languages["epoch"] == epoch]
         sums = rows[["pairs", "eligible", "matched", "drawn", "kept"]].sum()
         taken = [
             ("language without metadata", sums["eligible"] - sums["pairs"]),
@@ -153,8 +166,6 @@ def count_steps(tallies: Sequence[Mapping[str, Any]], languages: pd.DataFrame) -
         last = pd.DataFrame({"step": ["kept"], "change": [0], "left": [sums["kept"]]})
         parts.append(pd.concat([table, last]).assign(epoch=epoch))
     columns = ["epoch", "step", "change", "left"]
-    if not parts:
-        return pd.DataFrame(columns=columns)
     return pd.concat(parts, ignore_index=True)[columns].astype({"change": "int64", "left": "int64", "epoch": "int64"})
 
 
@@ -185,12 +196,17 @@ def explain(out: Path, text: str, language: str | None = None) -> pd.DataFrame:
     Raises:
         InputError: there is no finished curated pool in `out`.
     """
+    if not (out / "report.json").exists():
+        raise InputError(str(out / "report.json"), "no such file", "Run `make curate` to its end first.")
     report = read_json(out / "report.json")
+    text = text.encode("utf-8", "replace").decode()  # a command line may hold what is no text
     if language is None:
         params = report["params"]
         model = load_language_model(Path(params["lid_model"]) if params["lid_model"] else None)
         language = str(identify(pa.array([text]), model, params["lid_confidence"])[0])
     columns = ["language", "entry", "source", "count", "t", "part", "keep"]
+    if not text.strip():
+        return _with_decision(pd.DataFrame(columns=columns), language, 0, 0.0, "dropped: empty text")
     if language not in report["t"]:
         rows = pd.DataFrame(columns=columns)
         return _with_decision(rows, language, 0, 0.0, "dropped: no metadata in this language")

@@ -145,6 +145,15 @@ def open_repeats(out: Path) -> list[npt.NDArray[Any]]:
     return [np.memmap(path, kind, "r") if path.stat().st_size else np.zeros(0, kind) for path, kind in paths]
 
 
+def count_repeats(out: Path, at_once: int = IDS_AT_ONCE) -> int:
+    """How many images have matched pairs in several shards; of their sorted ids, `at_once` are looked at together."""
+    images = open_repeats(out)[0]
+    starts = range(0, len(images), at_once)
+    # a block begins with the last id of the one before, so that an image in both counts once
+    changes = (np.count_nonzero(np.diff(images[max(start - 1, 0) : start + at_once])) for start in starts)
+    return int(sum(changes)) + bool(len(images))
+
+
 def read_rivals(out: Path, place: int, image_ids: U64) -> tuple[U64, U64, Mask]:
     """The pairs of other shards that compete for a shard's images, see `draw_among`.
 
