@@ -10,6 +10,9 @@ run goes on where it was, and a pool that grew is matched only where it is new.
     OUT/curated/<epoch>/<shard>.parquet   CURATED, and uid and url
     OUT/report.json, steps.parquet, languages.parquet, entries.parquet   what became of the pool
     OUT/quarantine.json           shards that could not be read, and why
+
+Between match and balance, if `duplicates` asks for it, images that are like another go with their pairs:
+see `duplicates`.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ from mc2lib.curation.curate import (
 from mc2lib.curation.hygiene import FARTHEST, contaminated, flagged
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import Index, match_languages
-from mc2lib.effects.claims import claim, read_made, write_made
+from mc2lib.effects.claims import claim, look, read_made, stamp, write_made
 from mc2lib.effects.config import load_params
 from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
 from mc2lib.effects.draws import (
@@ -53,6 +56,13 @@ from mc2lib.effects.draws import (
     match_path,
     no_room,
     sample_shard,
+)
+from mc2lib.effects.duplicates import (
+    count_duplicates,
+    duplicate_counts_path,
+    find_duplicates,
+    forget_duplicates,
+    hash_matched,
 )
 from mc2lib.effects.engine import TaskFailure, run_tasks
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, read_table, write_json
@@ -115,6 +125,7 @@ class _Progress:
     step: str
     shards: int
     began: float = field(default_factory=time.monotonic)
+    unit: str = "pairs"
     shown: float = 0.0
     done: int = 0
     pairs: int = 0
@@ -128,10 +139,9 @@ class _Progress:
             self.shown = now
             seconds = max(now - self.began, 1e-9)
             left = int(seconds / self.done * (self.shards - self.done))
-            line = f"{self.step} {self.done:,}/{self.shards:,} shards | {self.pairs:,} pairs"
-            line += (
-                f" | {self.fresh / seconds:,.0f} pairs/s | {left // 3600:d}:{left // 60 % 60:02d}:{left % 60:02d} left"
-            )
+            clock = f"{left // 3600:d}:{left // 60 % 60:02d}:{left % 60:02d}"
+            line = f"{self.step} {self.done:,}/{self.shards:,} shards | {self.pairs:,} {self.unit}"
+            line += f" | {self.fresh / seconds:,.0f} {self.unit}/s | {clock} left"
             print(line + more, flush=True)
 
 
@@ -157,14 +167,24 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
     out, metadata = out.resolve(), metadata.resolve()
     _check(params)
     _check_place(out, source)
+    _check_images(params, source)
     with _say_no_room(out), claim(out):
         setup = prepare(metadata, out, params)
         (out / "report.json").unlink(missing_ok=True)  # it stands only beside what it describes
         matched, quarantined = _match_shards(source.shards, setup, machine)
         _refuse_change(setup)
+        duplicates = _Duplicates()
+        if params.duplicates:
+            images = _hash_shards([s for s in source.shards if s.name in matched], setup, params, machine, quarantined)
+            matched -= {str(row["shard"]) for row in quarantined}
+        _write_quarantine(out, quarantined, len(source.shards), len(matched))
         shards = [shard.name for shard in source.shards if shard.name in matched]
-        made = balance_shards(setup, shards, params)
-        repeats = find_repeats(out, shards)
+        if params.duplicates:
+            duplicates = _take_out_duplicates(out, shards, images, params, machine)
+        else:
+            forget_duplicates(out)
+        made = balance_shards(setup, shards, params, duplicates.made)
+        repeats = find_repeats(out, shards, duplicates.made)
         sampled = _sample_shards(out, shards, made, repeats, params, machine)
         _refuse_change(setup)
         tally = sum_tallies(read_made(_count_path(out, name))["tally"] for name in shards)
@@ -175,6 +195,9 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
             "shards": shards,
         }
         facts["images_in_several_shards"] = count_repeats(out)
+        facts["duplicates"] = duplicates.facts
+        for name, found in tally.get("languages", {}).items():
+            found["unique"] = found["matched"] - duplicates.pairs.get(name, 0)
         return write_report(out, facts, [tally], [sampled], quarantined)
 
 
@@ -221,9 +244,10 @@ def _check(params: CuratePool) -> None:
         raise InputError("epochs", f"{params.epochs} is not above zero", "One draw is the least.")
     if not 0 <= params.lid_confidence <= 1:
         raise InputError("lid_confidence", f"{params.lid_confidence} is not in 0..1", "0 trusts every label.")
-    if not 0 <= params.evaluation_bits <= FARTHEST:
-        fault = f"{params.evaluation_bits} is not in 0..{FARTHEST}"
-        raise InputError("evaluation_bits", fault, "Unrelated images are about 32 bits apart.")
+    for name in ("evaluation_bits", "duplicate_bits"):
+        if not 0 <= getattr(params, name) <= FARTHEST:
+            fault = f"{getattr(params, name)} is not in 0..{FARTHEST}"
+            raise InputError(name, fault, "Unrelated images are about 32 bits apart.")
     if params.lid_model and not Path(params.lid_model).is_file():
         raise InputError(params.lid_model, "no such file", "Give the path of a fastText model.")
 
@@ -233,6 +257,11 @@ def _check_place(out: Path, source: PoolSource) -> None:
     root = Path(source.root).resolve()
     if root.exists() and out.is_relative_to(root):
         raise InputError(str(out), f"lies in the pool {root}", "Set another OUT.")
+
+
+def _check_images(params: CuratePool, source: PoolSource) -> None:
+    if params.duplicates and not any(shard.images or shard.format.startswith("datasets") for shard in source.shards):
+        raise InputError("duplicates", "this pool holds no images", "Download it with img2dataset, or leave it out.")
 
 
 # ---------------------------------------------------------------------- metadata
@@ -303,9 +332,7 @@ CHANGED_CURE = "Run again: shards matched with the old metadata will be matched 
 # ---------------------------------------------------------------------- match
 
 
-def _match_shards(
-    shards: Sequence[Shard], setup: _Setup, machine: Machine
-) -> tuple[set[str], list[dict[str, Any]]]:
+def _match_shards(shards: Sequence[Shard], setup: _Setup, machine: Machine) -> tuple[set[str], list[dict[str, Any]]]:
     """Match every shard; returns the names of those that are matched, and the quarantine."""
     cache = setup.out / "cache" / "digests.json"
     known = read_json(cache) if cache.exists() else {}
@@ -319,9 +346,7 @@ def _match_shards(
             if isinstance(result, Stop):
                 raise InputError(result.place, result.fault, result.cure)
             if isinstance(result, TaskFailure):
-                row = {"shard": shards[number].name, "place": result.place, "fault": result.fault, "cure": result.cure}
-                quarantined.append(row | {"attempts": result.attempts})
-                print(f"quarantined: {result}", flush=True)
+                quarantined.append(_quarantine(shards[number].name, result))
                 progress.add(0, False)
                 continue
             matched.add(result.name)
@@ -330,15 +355,25 @@ def _match_shards(
             progress.add(result.tally["pairs"], not result.reused, f" | {len(languages)} languages")
     finally:
         write_json(known, cache)
+    return matched, quarantined
+
+
+def _quarantine(name: str, failure: TaskFailure) -> dict[str, Any]:
+    print(f"quarantined: {failure}", flush=True)
+    row = {"shard": name, "place": failure.place, "fault": failure.fault, "cure": failure.cure}
+    return row | {"attempts": failure.attempts}
+
+
+def _write_quarantine(out: Path, quarantined: list[dict[str, Any]], shards: int, matched: int) -> None:
+    """Write which shards could not be read, by name; InputError if that is all of them."""
     quarantined.sort(key=lambda row: str(row["shard"]))
     if quarantined:
-        write_json(quarantined, setup.out / "quarantine.json")
+        write_json(quarantined, out / "quarantine.json")
     else:
-        (setup.out / "quarantine.json").unlink(missing_ok=True)
+        (out / "quarantine.json").unlink(missing_ok=True)
     if not matched:
-        fault = f"none of {len(shards)} shards could be read; the first: {quarantined[0]['fault']}"
+        fault = f"none of {shards} shards could be read; the first: {quarantined[0]['fault']}"
         raise InputError(quarantined[0]["place"], fault, "See quarantine.json.")
-    return matched, quarantined
 
 
 def _shard_place(task: tuple[Shard, _Setup, Any]) -> str:
@@ -354,7 +389,7 @@ def match_shard(task: tuple[Shard, _Setup, Mapping[str, list[Any] | None]]) -> _
     shard, setup, known = task
     pa.set_cpu_count(1)  # one core a worker
     paths = _files_of(shard, setup)
-    seen = {str(path): _look(path, known.get(str(path))) for path in paths}
+    seen = {str(path): look(path, known.get(str(path))) for path in paths}
     source = digest({"files": [seen[str(path)][2] for path in paths], "part": _look_at_data_set(shard)})
     made = setup.made(shard, source)
     matches, counts = match_path(setup.out, shard.name), _count_path(setup.out, shard.name)
@@ -370,7 +405,7 @@ def match_shard(task: tuple[Shard, _Setup, Mapping[str, list[Any] | None]]) -> _
         counts.unlink()
         return Stop(str(setup.metadata / str(_changed(setup))), CHANGED, CHANGED_CURE)
     for path in paths:
-        if _stamp(path) != seen[str(path)][:2]:
+        if stamp(path) != seen[str(path)][:2]:
             counts.unlink()
             raise InputError(str(path), "changed while it was read", "Run again when it is whole.")
     return _Matched(shard.name, False, tally, seen)
@@ -381,26 +416,12 @@ def _files_of(shard: Shard, setup: _Setup) -> list[Path]:
     return list(dict.fromkeys([*shard.paths, *(shard.images if setup.evaluation else ())]))
 
 
-def _look(path: Path, known: list[Any] | None) -> list[Any]:
-    """Size, time and digest of a file; its content is read only if size or time are new."""
-    stamp = _stamp(path)
-    return known if known and known[:2] == stamp else [*stamp, file_digest(path)]
-
-
 def _look_at_data_set(shard: Shard) -> list[Any]:
     """What a part of a data set that a library finds is told by: its name, and its files' stamps if they are here."""
     folder = Path(shard.dataset)
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if shard.dataset and folder.is_dir() else []
-    stamps = [[path.name, *_stamp(path)] for path in files]
+    stamps = [[path.name, *stamp(path)] for path in files]
     return [Path(shard.dataset).name, shard.split, shard.part, shard.parts, stamps] if shard.dataset else []
-
-
-def _stamp(path: Path) -> list[int]:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise InputError(str(path), f"cannot be read ({error.strerror})", "Fetch the shard again.") from error
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _count_path(out: Path, name: str) -> Path:
@@ -509,11 +530,77 @@ def _load_model(path: str | None) -> Any:
     return load_language_model(Path(path) if path else None)
 
 
+# ---------------------------------------------------------------------- duplicates
+
+
+@dataclass(frozen=True)
+class _Duplicates:
+    """The images that go: a digest of what shapes them, their pairs by language, and what the report says."""
+
+    made: str = ""
+    pairs: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Any] | None = None
+
+
+def _hash_shards(
+    shards: Sequence[Shard],
+    setup: _Setup,
+    params: CuratePool,
+    machine: Machine,
+    quarantined: list[dict[str, Any]],
+) -> Counter[str]:
+    """Hash the images of every shard's matched pairs; adds to the quarantine, returns how many images there are."""
+    cache = setup.out / "cache" / "digests.json"
+    known = read_json(cache)
+    tasks = [(setup.out, s, params.duplicates, {str(p): known.get(str(p)) for p in s.images}) for s in shards]
+    images: Counter[str] = Counter()
+    progress = _Progress("hash", len(shards), unit="images")
+    try:
+        for number, result in run_tasks(hash_matched, tasks, machine, describe=lambda task: task[1].place):  # type: ignore[arg-type]
+            if isinstance(result, Stop):
+                raise InputError(result.place, result.fault, result.cure)
+            if isinstance(result, TaskFailure):
+                quarantined.append(_quarantine(shards[number].name, result))
+                progress.add(0, False)
+                continue
+            known |= result.known
+            images.update(looked_at=result.images, without_hash=result.images - result.hashed)
+            progress.add(result.images, not result.reused)
+    finally:
+        write_json(known, cache)
+    return images
+
+
+def _take_out_duplicates(
+    out: Path, shards: Sequence[str], images: Mapping[str, int], params: CuratePool, machine: Machine
+) -> _Duplicates:
+    """Find the images that go and count the matches of their pairs."""
+    assert params.duplicates is not None
+    within = params.duplicate_bits if params.duplicates == "near" else 0
+    found = find_duplicates(out, shards, params.duplicates, within)
+    pairs: Counter[str] = Counter()
+    progress = _Progress("duplicates", len(shards))
+    for number, result in run_tasks(count_duplicates, [(out, name) for name in shards], machine, describe=str):
+        if isinstance(result, Stop):
+            raise InputError(result.place, result.fault, result.cure)
+        if isinstance(result, TaskFailure):  # it was matched, so a file of ours is broken
+            raise InputError(result.place, result.fault, f"Delete {match_path(out, shards[number])} and run again.")
+        pairs.update(result)
+        progress.add(sum(result.values()), True)
+    facts = {"kind": params.duplicates, "bits": within, "stays": "the lowest image_id", **images}
+    facts |= {"images_removed": found["images_removed"], "pairs_removed": pairs.total()}
+    return _Duplicates(found["from"], pairs, facts)
+
+
 # ---------------------------------------------------------------------- balance
 
 
-def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool) -> str:
+def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool, duplicates: str = "") -> str:
     """Add up the counts of the shards, set thresholds, write keep probabilities and the entry table.
+
+    Args:
+        setup, shards, params: of the run.
+        duplicates: digest of the images that go; the matches of their pairs are taken off the counts.
 
     Returns:
         the digest of all that shapes the keep probabilities.
@@ -526,7 +613,8 @@ def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool) -> 
     names = {name: index.size for name, index in open_indices(out / "index").items()}
     parts = {name: read_made(_count_path(out, name)).get("from") for name in shards}
     t_en = None if params.t_en == "auto" else params.t_en
-    made = digest({"counts": parts, "t_en": t_en, "p": params.tail_share, "metadata": setup.metadata_digest})
+    shaped = {"counts": parts, "t_en": t_en, "p": params.tail_share, "metadata": setup.metadata_digest}
+    made = digest(shaped | ({"duplicates": duplicates} if duplicates else {}))
     where = out / "balance" / "keep.json"
     written = [where, out / "balance" / "keep.npy", out / "entries.parquet"]
     if all(path.exists() for path in written) and read_json(where).get("made") == made:
@@ -536,6 +624,10 @@ def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool) -> 
         tables = [read_table(_count_path(out, name), COUNTS) for name in shards[start : start + 256]]
         for language, counts in add_counts(pa.concat_tables(tables), names).items():
             total[language] += counts
+        if duplicates:
+            tables = [read_table(duplicate_counts_path(out, name), COUNTS) for name in shards[start : start + 256]]
+            for language, counts in add_counts(pa.concat_tables(tables), names).items():
+                total[language] -= counts
     balance = balance_counts(total, t_en, params.tail_share)
     keep, ends = keep_entries(balance)
     where.unlink(missing_ok=True)

@@ -110,7 +110,8 @@ def count_languages(
     """A row an epoch and language: the pairs left after each step, t, p, and the shares before and after.
 
     Returns:
-        epoch; language; pairs, eligible, matched, drawn, kept; t and p; share_before of all pairs,
+        epoch; language; pairs, eligible, matched, unique (of an image that is no duplicate; all, unless
+        that was asked), drawn, kept; t and p; share_before of all pairs,
         share_after of those kept.
     """
     before: dict[str, Counter[str]] = {}
@@ -126,10 +127,11 @@ def count_languages(
         for name in sorted(before):
             t, p = thresholds.get(name, (0, 0.0))
             steps = {step: before[name][step] for step in ("pairs", "eligible", "matched")}
+            steps["unique"] = before[name].get("unique", steps["matched"])
             steps |= {step: after.get(name, Counter())[step] for step in ("drawn", "kept")}
             rows.append({"epoch": int(epoch), "language": name, **steps, "t": t, "p": p})
-    columns = ["epoch", "language", "pairs", "eligible", "matched", "drawn", "kept", "t", "p"]
-    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:8], "int64") | {"p": "float64"})
+    columns = ["epoch", "language", "pairs", "eligible", "matched", "unique", "drawn", "kept", "t", "p"]
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:9], "int64") | {"p": "float64"})
     for share, step in (("share_before", "pairs"), ("share_after", "kept")):
         total = table.groupby("epoch")[step].transform("sum").clip(lower=1)
         table[share] = table[step] / total
@@ -154,11 +156,12 @@ def count_steps(tallies: Sequence[Mapping[str, Any]], languages: pd.DataFrame) -
     parts = []
     for epoch in sorted(set(languages["epoch"])) or [0]:  # without any pair, there are rows to account for
         rows = languages[languages["epoch"] == epoch]
-        sums = rows[["pairs", "eligible", "matched", "drawn", "kept"]].sum()
+        sums = rows[["pairs", "eligible", "matched", "unique", "drawn", "kept"]].sum()
         taken = [
             ("language without metadata", sums["eligible"] - sums["pairs"]),
             ("no entry matched", sums["matched"] - sums["eligible"]),
-            ("image drew another text", sums["drawn"] - sums["matched"]),
+            ("duplicate image", sums["unique"] - sums["matched"]),
+            ("image drew another text", sums["drawn"] - sums["unique"]),
             ("sampled out", sums["kept"] - sums["drawn"]),
         ]
         table = pd.DataFrame([*read, *drops, *taken], columns=["step", "change"])

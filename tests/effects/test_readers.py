@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -483,7 +482,7 @@ def test_folders_that_are_links_are_read_and_a_link_in_a_circle_is_not_walked_wi
 
 def test_a_file_name_that_is_no_text_is_refused(tmp_path):
     write_laion(tmp_path / "b.parquet", [{"TEXT": "b"}])
-    os.rename(bytes(tmp_path / "b.parquet"), bytes(tmp_path) + b"/b\xff.parquet")
+    (tmp_path / "b.parquet").rename(tmp_path / "b\udcff.parquet")
     with pytest.raises(InputError, match="no UTF-8"):
         open_pool(tmp_path)
 
