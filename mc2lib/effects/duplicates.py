@@ -193,7 +193,10 @@ def _compare(folder: Path, count: int, within: int, at_once: int) -> None:
     if not count:
         return
     hashes, images = (np.memmap(folder / f"{name}.bin", np.uint64, "r") for name in ("hash", "image"))
-    beaten = np.memmap(folder / "beaten.bin", np.bool_, "w+", shape=(count,))
+    with _open(folder, "beaten") as file:  # written out: a full disk kills who writes to a hole of a mapped file
+        for start in range(0, count, at_once):
+            np.zeros(min(at_once, count - start), np.bool_).tofile(file)
+    beaten = np.memmap(folder / "beaten.bin", np.bool_, "r+")
     passes = _passes(count, at_once)
     for mask in band_masks(count, within):
         for number in range(passes):

@@ -41,7 +41,7 @@ from mc2lib.effects.curate_pool import (
     prepare,
 )
 from mc2lib.effects.datacard import Outcome, explain
-from mc2lib.effects.draws import count_repeats, draw_shards, find_repeats, open_repeats
+from mc2lib.effects.draws import count_repeats, draw_shards, find_repeats, no_room, open_repeats
 from mc2lib.effects.engine import _attempt
 from mc2lib.effects.exports import export_pool
 from mc2lib.effects.hygiene import hash_images
@@ -471,6 +471,19 @@ def test_a_full_disk_between_the_steps_is_said_too(
             patch.setattr(module, name, full)
             with pytest.raises(InputError, match="no room to write"):
                 curate_pool(open_pool(pool), metadata, tmp_path / name, PARAMS, HERE)
+
+
+def test_a_full_disk_is_known_by_numpys_word_for_it_too(tmp_path: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="requested") as full, (tmp_path / "keep.npy").open("wb") as file:
+            np.save(file, np.zeros(100_000), allow_pickle=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "no room to write" in no_room(tmp_path, full.value).fault
+    with pytest.raises(OSError, match="denied"):
+        no_room(tmp_path, OSError(errno.EACCES, "denied"))
 
 
 def test_two_runs_on_one_output_are_refused(pool: Path, metadata: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import shutil
@@ -166,6 +167,19 @@ def test_one_image_in_several_shards_is_no_duplicate_of_itself(metadata: Path, t
     assert steps["duplicate image"] == 0 and steps["image drew another text"] == -1
 
 
+def test_an_image_that_goes_goes_from_all_its_shards(metadata: Path, tmp_path: Path):
+    ids = dict(zip("abcdef", image_ids({"key": pa.array(list("abcdef"))})[0].tolist(), strict=True))
+    high, low = max(ids, key=ids.get), min(ids, key=ids.get)
+    for number in range(2):
+        members = [(f"{high}.png", draw(1)), (f"{high}.txt", TEXTS[number].encode())]
+        write_tar(tmp_path / "pool" / f"{number}.tar", members)
+    write_tar(tmp_path / "pool" / "2.tar", [(f"{low}.png", draw(1)), (f"{low}.txt", TEXTS[2].encode())])
+    outcome = run(tmp_path / "pool", metadata, tmp_path / "out")
+    assert outcome.steps.set_index("step").loc["duplicate image", "change"] == -2
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["images_in_several_shards"], report["duplicates"]["images_removed"]) == (0, 1)
+
+
 def test_an_image_whose_texts_match_nothing_takes_no_other_with_it(metadata: Path, tmp_path: Path):
     keys = ["a", "b"]
     ids = image_ids({"key": pa.array(keys)})[0]
@@ -309,3 +323,40 @@ def test_a_cut_tar_beside_a_whole_table_is_quarantined(metadata: Path, tmp_path:
     run(pool, metadata, tmp_path / "fresh")
     assert result_bytes(tmp_path / "out") == result_bytes(tmp_path / "fresh")
     assert pq.read_table(hash_path(tmp_path / "out", "00001")).num_rows == 3
+
+
+def test_a_tar_that_changes_while_it_is_hashed_is_quarantined(metadata: Path, tmp_path: Path, monkeypatch):
+    pool = write_img2dataset(tmp_path / "pool", "00000", [{"caption": text} for text in TEXTS])
+    write_img2dataset(pool, "00001", [{"caption": text} for text in TEXTS])
+    hash_pairs = duplicates._hash_pairs
+
+    def change(pairs, shard, kind):
+        if shard.name == "00001":
+            with (pool / "00001.tar").open("ab") as tar:
+                tar.write(b"\0" * 512)
+        return hash_pairs(pairs, shard, kind)
+
+    monkeypatch.setattr(duplicates, "_hash_pairs", change)
+    [row] = run(pool, metadata, tmp_path / "out").quarantined
+    assert row["shard"] == "00001" and "changed while" in row["fault"]
+    assert not hash_path(tmp_path / "out", "00001").exists()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_full_disk_is_said(number: int, metadata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """At the first file of hashes, and at the counts."""
+    pool, calls = write_samples(tmp_path / "pool", samples(), 1), []
+
+    def full(*arguments):
+        calls.append(arguments)
+        if len(calls) > number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_made(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(duplicates, "write_made", full)
+        with pytest.raises(InputError, match="no room to write"):
+            run(pool, metadata, tmp_path / "out")
+    run(pool, metadata, tmp_path / "out")
+    run(pool, metadata, tmp_path / "fresh")
+    assert result_bytes(tmp_path / "out") == result_bytes(tmp_path / "fresh")
