@@ -77,6 +77,8 @@ from mc2lib.schemas import MATCHES, METADATA, POOL
 Section = TypeVar("Section", CuratePool, Machine)
 
 REPORT_SECONDS = 5.0
+#: Rows of count files that are added up at once, of some 60 bytes each.
+COUNTS_AT_ONCE = 1 << 23
 #: Written again if the way to write them changes.
 VERSION = 1
 
@@ -620,14 +622,12 @@ def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool, dup
     if all(path.exists() for path in written) and read_json(where).get("made") == made:
         return made
     total: dict[str, Any] = {name: np.zeros(size, np.int64) for name, size in names.items()}
-    for start in range(0, len(shards), 256):  # sums are exact, whatever the order and the grouping
-        tables = [read_table(_count_path(out, name), COUNTS) for name in shards[start : start + 256]]
-        for language, counts in add_counts(pa.concat_tables(tables), names).items():
+    for table in _read_counts([_count_path(out, name) for name in shards]):
+        for language, counts in add_counts(table, names).items():
             total[language] += counts
-        if duplicates:
-            tables = [read_table(duplicate_counts_path(out, name), COUNTS) for name in shards[start : start + 256]]
-            for language, counts in add_counts(pa.concat_tables(tables), names).items():
-                total[language] -= counts
+    for table in _read_counts([duplicate_counts_path(out, name) for name in shards if duplicates]):
+        for language, counts in add_counts(table, names).items():
+            total[language] -= counts
     balance = balance_counts(total, t_en, params.tail_share)
     keep, ends = keep_entries(balance)
     where.unlink(missing_ok=True)
@@ -638,6 +638,20 @@ def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool, dup
     facts = {"groups": balance.groups, "ends": ends.tolist(), "t": balance.t, "p": balance.p, "made": made}
     write_json(facts, where)
     return made
+
+
+def _read_counts(paths: Sequence[Path], rows: int = COUNTS_AT_ONCE) -> Iterator[pa.Table]:
+    """The counts of shards, as many at a time as memory holds; sums are exact, whatever the grouping."""
+    held: list[pa.Table] = []
+    size = 0
+    for path in paths:
+        held.append(read_table(path, COUNTS))
+        size += held[-1].num_rows
+        if size >= rows:
+            yield pa.concat_tables(held)
+            held, size = [], 0
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _write_entries(setup: _Setup, total: Mapping[str, Any], keep: Floats, ends: Codes, groups: tuple[str, ...]) -> None:

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from mc2lib.curation.identity import Met, image_ids, pair_ids
-from mc2lib.effects.tars import IMAGES, SUFFIXES, read_images, read_members, split_name
+from mc2lib.effects.tars import IMAGES, LARGEST, SUFFIXES, read_images, read_members, split_name
 from mc2lib.errors import InputError, nearest
 from mc2lib.schemas import POOL, WEB, check
 
@@ -517,6 +517,9 @@ def _read_wat(reading: _Reading) -> Iterator[pa.Table]:
     size = 0
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         for record in ArchiveIterator(stream, record_types=WarcRecordType.metadata, parse_http=False):
+            if record.content_length > LARGEST:  # a page's links are kilobytes; a bomb's are gigabytes
+                tally["passed over: too large a record"] += 1
+                continue
             content = record.reader.read()
             if len(content) < record.content_length:
                 raise EOFError(f"a record of {record.content_length} bytes ends after {len(content)}")

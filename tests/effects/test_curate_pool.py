@@ -207,6 +207,13 @@ def test_neither_shards_nor_workers_move_a_pair(pool: Path, metadata: Path, tmp_
     assert read_curated(tmp_path / "one").equals(read_curated(tmp_path / "two").combine_chunks())
 
 
+def test_counts_are_added_up_however_many_are_held(finished: tuple[Path, Outcome]):
+    paths = sorted((finished[0] / "out" / "counts").iterdir())
+    tables = [list(module._read_counts(paths, rows)) for rows in (1, 25, 10**6)]
+    assert [len(parts) for parts in tables][::2] == [4, 1] and 1 < len(tables[1]) < 4
+    assert all(pa.concat_tables(parts).equals(pa.concat_tables(tables[0])) for parts in tables)
+
+
 def test_a_pair_in_two_shards_is_kept_once(metadata: Path, tmp_path: Path):
     pool = write_pool(tmp_path / "pool", 2)
     (pool / "pairs-00002.parquet").write_bytes((pool / "pairs-00000.parquet").read_bytes())

@@ -461,6 +461,17 @@ def test_columns_of_another_type_are_named(tmp_path):
     assert read_shard(open_pool(tmp_path).shards[0])["width"].to_pylist() == [None]
 
 
+def test_a_record_of_gigabytes_is_passed_over(tmp_path, monkeypatch):
+    links = [{"path": "IMG@/src", "url": "/a.jpg", "alt": "a cat"}]
+    bomb = wat_member("http://b.example/", b'{"IMG@/src": "' + b"0" * 3000 + b'"}')
+    pages = [wat_record(f"http://{name}.example/", links) for name in "ac"]
+    write_wat(tmp_path / "a.warc.wat.gz", [pages[0], bomb, pages[1]])
+    monkeypatch.setattr("mc2lib.effects.readers.LARGEST", 2000)
+    tally = Counter()
+    assert read_shard(open_pool(tmp_path).shards[0], tally).num_rows == 2
+    assert tally["passed over: too large a record"] == 1
+
+
 def test_one_rows_odd_number_does_not_cost_the_shard(tmp_path):
     sizes = [10.5, 1e12, float("nan"), None, 64.0]
     rows = [{"SAMPLE_ID": float(i) if i else float("nan"), "TEXT": "a", "WIDTH": size} for i, size in enumerate(sizes)]
