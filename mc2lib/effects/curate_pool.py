@@ -170,7 +170,7 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
     _check(params)
     _check_place(out, source)
     _check_images(params, source)
-    with _say_no_room(out), claim(out):
+    with _say_disk_fault(out), claim(out):
         setup = prepare(metadata, out, params)
         (out / "report.json").unlink(missing_ok=True)  # it stands only beside what it describes
         matched, quarantined = _match_shards(source.shards, setup, machine)
@@ -215,6 +215,8 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
     """
     study = load_params(root)
     params = _override(study.curate_pool, options)
+    if params.lid_model:  # `explain` may be called from elsewhere
+        params = dataclasses.replace(params, lid_model=str(Path(params.lid_model).resolve()))
     machine = _override(study.machine, options)
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
@@ -722,10 +724,16 @@ def _drop_others(curated: Path, shards: Sequence[str], epochs: int) -> None:
 
 
 @contextmanager
-def _say_no_room(out: Path) -> Iterator[None]:
-    """Turn the error of a full disk into one that says what to do."""
+def _say_disk_fault(out: Path) -> Iterator[None]:
+    """Turn the error of a full disk, or of a folder that cannot be written, into one that says what to do."""
     try:
         yield
     except OSError as error:
-        stop = no_room(out, error)
+        try:
+            stop = no_room(out, error)
+        except OSError:
+            place = str(error.filename or out)
+            raise InputError(
+                place, f"no access ({error.strerror or error})", "Check the path and its owner."
+            ) from error
         raise InputError(stop.place, stop.fault, stop.cure) from error

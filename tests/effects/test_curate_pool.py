@@ -480,6 +480,12 @@ def test_a_full_disk_between_the_steps_is_said_too(
                 curate_pool(open_pool(pool), metadata, tmp_path / name, PARAMS, HERE)
 
 
+def test_a_place_that_cannot_be_written_is_named(pool: Path, metadata: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(InputError, match=r"file.*no access.*Not a directory"):
+        curate_pool(open_pool(pool), metadata, tmp_path / "file" / "out", PARAMS, HERE)
+
+
 def test_a_full_disk_is_known_by_numpys_word_for_it_too(tmp_path: Path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))

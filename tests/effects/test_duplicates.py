@@ -11,6 +11,7 @@ from collections.abc import Iterator, Set
 from dataclasses import replace
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,7 @@ from mc2lib.effects.readers import open_pool
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.params import CuratePool
+from mc2lib.schemas import POOL
 from tests.effects.pools import write_commonpool, write_img2dataset, write_tar
 from tests.effects.test_curate_pool import HERE, read_curated, result_bytes, run_in_turn, start, write_metadata
 
@@ -157,6 +159,27 @@ def test_it_is_the_pool_without_them(kind, bits, metadata: Path, tmp_path: Path)
     assert steps["duplicate image"] == -len(gone) and steps["rows of the pool"] == 42
     assert outcome.steps["left"].iloc[-1] == steps.sum() == read_curated(tmp_path / "out").num_rows
     assert outcome.languages["matched"].sum() - outcome.languages["unique"].sum() == len(gone)
+
+
+@pytest.mark.parametrize("format", ["packaged", "datasets-saved", "datasets"])
+def test_every_format_that_holds_images(format: str, metadata: Path, tmp_path: Path):
+    drawn, pool = samples(), tmp_path / "pool"
+    keys, (images, texts) = list(drawn), zip(*drawn.values(), strict=True)
+    if format == "packaged":  # the images lie in tars of their own
+        for number in range(2):
+            write_tar(pool / f"images-{number}.tar", [(f"{key}.png", drawn[key][0]) for key in keys[number::2]])
+        ids = image_ids({"key": pa.array(keys)})[0]
+        columns = [pa.array(range(len(keys)), pa.uint64()), ids, keys, texts, ["en"] * len(keys)]
+        pq.write_table(pa.table([pa.array(c) for c in columns], schema=POOL), pool / "pairs-00000.parquet")
+    else:
+        table = datasets.Dataset.from_dict({"image": images, "text": texts})
+        pool.mkdir()
+        table.save_to_disk(pool) if format == "datasets-saved" else table.to_parquet(pool / "train.parquet")
+    source = open_pool(pool)
+    assert source.format == format
+    outcome = curate_pool(source, metadata, tmp_path / "out", replace(PARAMS, duplicates="exact"), HERE)
+    gone = len(keys) - len(set(images))
+    assert gone == 9 and outcome.steps.set_index("step").loc["duplicate image", "change"] == -gone
 
 
 def test_one_image_in_several_shards_is_no_duplicate_of_itself(metadata: Path, tmp_path: Path):
