@@ -37,6 +37,8 @@ from mc2lib.hashing import key, mix
 
 #: Hashes that are held at once, of some 60 bytes each while they are sorted.
 HASHES_AT_ONCE = 1 << 26
+#: More hashes than these take minutes, and say how far they are.
+QUIET = 1 << 22
 #: Written again if hashes are made in another way.
 VERSION = 1
 
@@ -198,7 +200,10 @@ def _compare(folder: Path, count: int, within: int, at_once: int) -> None:
             np.zeros(min(at_once, count - start), np.bool_).tofile(file)
     beaten = np.memmap(folder / "beaten.bin", np.bool_, "r+")
     passes = _passes(count, at_once)
-    for mask in band_masks(count, within):
+    masks = band_masks(count, within)
+    for done, mask in enumerate(masks):
+        if count > QUIET:
+            print(f"duplicates: {count:,} hashes compared under {done} of {len(masks)} masks", flush=True)
         for number in range(passes):
             rows = _rows_in_pass(hashes, mask, number, passes, at_once)
             beaten[rows[outranked(hashes[rows], images[rows], mask, within)]] = True

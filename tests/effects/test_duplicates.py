@@ -267,6 +267,16 @@ def test_neither_memory_nor_shards_choose(within: int, tmp_path: Path):
         assert [path.name for path in (tmp_path / f"{shards}" / "balance").iterdir() if path.is_dir()] == []
 
 
+def test_a_long_search_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    names = write_hashes(tmp_path, mix(np.arange(9), 1), mix(np.arange(9), 2), 1)
+    monkeypatch.setattr(duplicates, "QUIET", 8)
+    find_duplicates(tmp_path, names, "near", 4)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("duplicates: 9 hashes compared under 0 of ") and lines[0].endswith(
+        f" {len(lines)} masks"
+    )
+
+
 @pytest.mark.usefixtures("workers")
 def test_neither_workers_nor_the_engine_show(finished: Path, metadata: Path, tmp_path: Path):
     run(finished / "pool", metadata, tmp_path / "out", machine=replace(HERE, processes=2))

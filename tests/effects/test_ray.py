@@ -48,16 +48,16 @@ def test_ray_is_as_this_machine(machine: Machine, tmp_path: Path):
     assert callable(failure) or isinstance(failure, TaskFailure)  # Ray can send what pickle cannot
 
 
-def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):
-    metadata, pool = write_metadata(tmp_path / "metadata"), write_pool(tmp_path / "pool")
-    for name, engine in (("here", HERE), ("ray", machine)):
-        curate_pool(open_pool(pool), metadata, tmp_path / name, CuratePool(t_en=3), engine)
-    assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
-
-
 def test_duplicates_are_the_same_on_ray(machine: Machine, tmp_path: Path):
     metadata, pool = write_metadata(tmp_path / "metadata"), write_samples(tmp_path / "pool", samples())
     for name, engine in (("here", HERE), ("ray", machine)):
         curate_pool(open_pool(pool), metadata, tmp_path / name, PARAMS, engine)
     assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
     assert (tmp_path / "ray" / "balance" / "duplicates.bin").stat().st_size > 80
+
+
+def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):
+    metadata, pool = write_metadata(tmp_path / "metadata"), write_pool(tmp_path / "pool")
+    for name, engine in (("here", HERE), ("ray", machine)):
+        curate_pool(open_pool(pool), metadata, tmp_path / name, CuratePool(t_en=3), engine)
+    assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
