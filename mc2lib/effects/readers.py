@@ -381,7 +381,7 @@ def _read_parquet(reading: _Reading, columns: Sequence[str] | None = None) -> It
         missing = set(names) - set(file.schema_arrow.names)
         if missing:
             raise InputError(str(path), f"column '{min(missing)}' is missing", CURE)
-        batch = min(reading.rows, _rows_within(file, names))
+        batch = min(reading.rows, _rows_within(file))
         for part in file.iter_batches(batch_size=batch, columns=names):
             yield pa.Table.from_batches([part])
             reading.row += part.num_rows
@@ -393,15 +393,14 @@ def _useful(names: Sequence[str], shard: Shard) -> list[str]:
     return [name for name in names if name.lower() in known or name == shard.text]
 
 
-def _rows_within(file: pq.ParquetFile, names: Sequence[str]) -> int:
-    """How many rows of the file's longest row group hold `BYTES`."""
-    largest = 1.0
-    for number in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(number)
-        columns = [group.column(i) for i in range(group.num_columns)]
-        size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names)
-        largest = max(largest, size / max(group.num_rows, 1))
-    return max(1, int(BYTES / largest))
+def _rows_within(file: pq.ParquetFile) -> int:
+    """How many rows of the file's longest row group hold `BYTES`.
+
+    All columns count: asked for one column's size, pyarrow ends the process where the footer is damaged.
+    """
+    groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+    longest = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=0)
+    return max(1, int(BYTES / max(longest, 1)))
 
 
 def _read_tar(reading: _Reading) -> Iterator[pa.Table]:

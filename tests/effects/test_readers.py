@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -22,6 +24,7 @@ from mc2lib.effects.readers import FORMATS, Shard, open_pool, read_batches, read
 from mc2lib.effects.tars import BLOCK, read_images, read_members
 from mc2lib.errors import InputError
 from mc2lib.schemas import POOL, WEB, check
+from tests.conftest import ROOT
 from tests.effects.pools import (
     jpg,
     wat_member,
@@ -470,6 +473,19 @@ def test_a_record_of_gigabytes_is_passed_over(tmp_path, monkeypatch):
     tally = Counter()
     assert read_shard(open_pool(tmp_path).shards[0], tally).num_rows == 2
     assert tally["passed over: too large a record"] == 1
+
+
+@pytest.mark.parametrize("place", [2357, 2341, 2287])
+def test_a_damaged_footer_does_not_end_the_process(place, tmp_path):
+    """A column of an unknown type: pyarrow aborts when asked for such a column's metadata."""
+    write_commonpool(tmp_path / "a.parquet", [f"{i:032x}" for i in range(3)], ["a cat", "b", "c"])
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    shard = open_pool(tmp_path).shards[0]
+    content[-place] ^= 2
+    (tmp_path / "a.parquet").write_bytes(content)
+    code = f"from mc2lib.effects.readers import *; read_shard({shard!r})".replace("PosixPath", "Path")
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 1 and "InputError" in run.stderr and "a.parquet" in run.stderr
 
 
 def test_one_rows_odd_number_does_not_cost_the_shard(tmp_path):
