@@ -87,6 +87,8 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--nsfw", type=float, help="drop what the pool rates above this, 0 to 1")
     curate.add_argument("--faces", type=int, help="drop images in which the pool found more faces than this")
     curate.add_argument("--evaluation", help="drop this evaluation's images: a folder of them, or a hash set (.npy)")
+    curate.add_argument("--duplicates", choices=("exact", "near"), help="drop images that stand in the pool already")
+    curate.add_argument("--duplicate-bits", type=int, help="perceptual hashes within so many bits are near, 0 to 16")
     curate.add_argument("--engine", choices=("local", "ray"))
     curate.add_argument("--address", help="of a Ray cluster, host:port or auto")
     curate.add_argument("--processes", type=int, help="workers on this machine")

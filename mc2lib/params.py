@@ -185,6 +185,8 @@ class CuratePool:
     faces: int | None = None  # drop images in which the pool found more faces than this
     evaluation: str | None = None  # drop images of this evaluation: a folder of images, or a hash set (.npy)
     evaluation_bits: int = 4  # perceptual hashes that differ in at most so many of 64 bits are one image
+    duplicates: Literal["exact", "near"] | None = None  # drop images that stand in the pool already; None keeps them
+    duplicate_bits: int = 4  # near: as evaluation_bits
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Hygiene: images that stand in a pool twice, or in an evaluation, found by hashes of their pixels.
 
 Off unless asked for: the paper removes no near duplicates from its pool. All of it is exact and does
-not depend on order: of images that are alike, the one with the lowest pair id stays.
+not depend on order: of images that are alike, one goes if another with a lower image id is.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ Bools = npt.NDArray[np.bool_]
 THUMBNAIL = 32
 SIDE = 8
 BITS = 64
+#: The most bits that hashes are compared within.
+FARTHEST = 16
 
 
 def perceptual_hash(thumbnails: npt.NDArray[np.uint8]) -> U64:
@@ -50,50 +52,70 @@ def distance(first: U64, second: U64) -> npt.NDArray[np.int64]:
     return np.bitwise_count(first ^ second).astype(np.int64)
 
 
-def repeated(digests: pa.Array | pa.ChunkedArray, pair_ids: U64) -> Bools:
-    """Which rows repeat another row's bytes: all of a digest but the one with the lowest pair id.
+def lowest_images(hashes: U64, more: U64, image_ids: U64) -> tuple[U64, U64, U64]:
+    """Tell images of one hash apart: the lowest image id of each hash, and the ids of all the others.
 
     Args:
-        digests: of the images' bytes, strings or bytes [n]; null is like no other.
-        pair_ids: uint64 [n], each once.
+        hashes, more: uint64 [n], the two halves of a hash; `more` is 0 where 64 bits are all of it.
+        image_ids: uint64 [n]; an image may stand there several times.
+
+    Returns:
+        (uint64 [m], the first halves of the distinct hashes; uint64 [m], each one's lowest image id;
+        uint64, ids that have a hash of a lower one, each once, sorted).
     """
-    whole = digests.combine_chunks() if isinstance(digests, pa.ChunkedArray) else digests
-    groups = np.asarray(pc.fill_null(whole.dictionary_encode().indices, -1), np.int64)
-    order = np.lexsort((pair_ids, groups))
-    same = np.zeros(len(groups), bool)
-    same[order[1:]] = (groups[order[1:]] == groups[order[:-1]]) & (groups[order[1:]] >= 0)
-    return same
+    order = np.lexsort((image_ids, more, hashes))
+    hashes, more, image_ids = hashes[order], more[order], image_ids[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (hashes[1:] != hashes[:-1]) | (more[1:] != more[:-1])
+    lowest = image_ids[first]
+    own = lowest[np.cumsum(first) - 1] if len(order) else lowest
+    return hashes[first], lowest, np.unique(image_ids[image_ids != own])
 
 
-def near_clusters(hashes: U64, pair_ids: U64, within: int) -> U64:
-    """For each image the lowest pair id of its cluster.
+def outranked(hashes: U64, image_ids: U64, mask: np.uint64, within: int) -> Bools:
+    """Which hashes lie near one with a lower image id, of those that agree with it under a mask.
 
-    Two images are of one cluster if a chain of images leads from one to the other, each at most `within`
-    bits from the next. All such pairs are found: hashes are sorted by every choice of bands on which
-    two of them must agree if they differ in so few bits.
+    Over all of `band_masks`, every such hash is found.
 
     Args:
-        hashes: uint64 [n] of `perceptual_hash`.
-        pair_ids: uint64 [n], each once.
+        hashes: uint64 [n], distinct.
+        image_ids: uint64 [n], the lowest image id of each.
+        mask: of `band_masks`.
         within: bits, 0 to 16.
 
     Returns:
-        uint64 [n]; a row whose cluster has its own pair id is the one that stays.
+        bool [n].
+    """
+    masked = hashes & mask
+    found = np.zeros(len(hashes), bool)
+    _outrank(hashes, image_ids, masked, np.argsort(masked, kind="stable"), within, found)
+    return found
+
+
+def near_duplicates(hashes: U64, image_ids: U64, within: int) -> Bools:
+    """Which images go: those within so many bits of an image with a lower id.
+
+    The one that stays of any group is its lowest; a chain of likenesses leads from each that goes to
+    one that stays. Whether an image goes depends on no choice made before, so neither order nor the
+    way a pool is cut into shards matters.
+
+    Args:
+        hashes: uint64 [n] of `perceptual_hash`.
+        image_ids: uint64 [n].
+        within: bits, 0 to 16.
+
+    Returns:
+        bool [n]; an image that stands there twice goes everywhere or nowhere.
 
     Raises:
         InputError: `within` is out of its range.
     """
     _check_within(within)
-    distinct, inverse = np.unique(hashes, return_inverse=True)
-    parents = np.arange(len(distinct))
-    if within:
-        for mask in band_masks(len(distinct), within):
-            masked = distinct & mask
-            _join(distinct, masked, np.argsort(masked, kind="stable"), within, parents)
-    clusters = _roots(parents)[inverse]
-    lowest = np.full(len(distinct), np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(lowest, clusters, pair_ids)
-    return np.asarray(lowest[clusters])
+    distinct, lowest, gone = lowest_images(hashes, np.zeros_like(hashes), image_ids)
+    beaten = np.zeros(len(distinct), bool)
+    for mask in band_masks(len(distinct), within) if within else []:
+        beaten |= outranked(distinct, lowest, mask, within)
+    return np.isin(image_ids, np.concatenate([gone, lowest[beaten]]))
 
 
 def contaminated(hashes: U64, evaluation: U64, within: int) -> Bools:
@@ -153,33 +175,17 @@ def _bits(word: np.uint64) -> np.int64:
 
 
 @njit(cache=True)
-def _root(parents: npt.NDArray[np.int64], node: int) -> int:
-    while parents[node] != node:
-        parents[node] = parents[parents[node]]
-        node = parents[node]
-    return node
-
-
-@njit(cache=True)
-def _roots(parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    roots = np.empty_like(parents)
-    for node in range(len(parents)):
-        roots[node] = _root(parents, node)
-    return roots
-
-
-@njit(cache=True)
-def _join(hashes: U64, masked: U64, order: npt.NDArray[np.int64], within: int, parents: npt.NDArray[np.int64]) -> None:
-    """Join all hashes that agree under the mask and are near."""
+def _outrank(hashes: U64, image_ids: U64, masked: U64, order: npt.NDArray[np.int64], within: int, found: Bools) -> None:
+    """Mark the higher image id of any two hashes that agree under the mask and are near."""
     start = 0
     for stop in range(1, len(order) + 1):
         if stop < len(order) and masked[order[stop]] == masked[order[start]]:
             continue
         for i in range(start, stop):
             for j in range(i + 1, stop):
-                if _bits(hashes[order[i]] ^ hashes[order[j]]) <= within:
-                    first, second = _root(parents, order[i]), _root(parents, order[j])
-                    parents[max(first, second)] = min(first, second)
+                first, second = order[i], order[j]
+                if image_ids[first] != image_ids[second] and _bits(hashes[first] ^ hashes[second]) <= within:
+                    found[second if image_ids[first] < image_ids[second] else first] = True
         start = stop
 
 
@@ -197,8 +203,9 @@ def _find_near(hashes: U64, masked: U64, known: U64, known_masked: U64, within: 
 
 
 def _check_within(within: int) -> None:
-    if not 0 <= within <= 16:
-        raise InputError("within", f"{within} bits", "Give 0 to 16: unrelated images are about 32 bits apart.")
+    if not 0 <= within <= FARTHEST:
+        cure = f"Give 0 to {FARTHEST}: unrelated images are about 32 bits apart."
+        raise InputError("within", f"{within} bits", cure)
 
 
 def flagged(table: pa.Table, nsfw: float | None = None, faces: int | None = None) -> Bools:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from mc2lib.effects.files import atomic
+from mc2lib.effects.files import atomic, file_digest
 from mc2lib.errors import InputError
 
 #: The key of a Parquet file's metadata under which it says what it was made from.
@@ -89,6 +89,21 @@ def _age(mark: Path) -> float:
 def _taken(folder: Path, owner: Mapping[str, Any]) -> InputError:
     who = f"process {owner.get('process', 'unknown')} on {owner.get('machine', 'a machine unknown')}"
     return InputError(str(folder), f"another run is at work here ({who})", "Wait for it, stop it, or set another OUT.")
+
+
+def look(path: Path, known: list[Any] | None) -> list[Any]:
+    """Size, time and digest of a file; its content is read only if size or time are new."""
+    now = stamp(path)
+    return known if known and known[:2] == now else [*now, file_digest(path)]
+
+
+def stamp(path: Path) -> list[int]:
+    """Size and time of change of a file; InputError if it is not there."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read ({error.strerror})", "Fetch the shard again.") from error
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 @contextmanager

@@ -10,6 +10,9 @@ run goes on where it was, and a pool that grew is matched only where it is new.
     OUT/curated/<epoch>/<shard>.parquet   CURATED, and uid and url
     OUT/report.json, steps.parquet, languages.parquet, entries.parquet   what became of the pool
     OUT/quarantine.json           shards that could not be read, and why
+
+Between match and balance, if `duplicates` asks for it, images that are like another go with their pairs:
+see `duplicates`.
 """
 
 from __future__ import annotations
@@ -38,22 +41,29 @@ from mc2lib.curation.curate import (
     count_matches,
     keep_entries,
 )
-from mc2lib.curation.hygiene import contaminated, flagged
+from mc2lib.curation.hygiene import FARTHEST, contaminated, flagged
 from mc2lib.curation.index import Index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match_languages
-from mc2lib.effects.claims import claim, read_made, write_made
+from mc2lib.effects.claims import claim, look, read_made, stamp, write_made
 from mc2lib.effects.config import load_params
-from mc2lib.effects.datacard import Outcome, step_text, write_report
+from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
 from mc2lib.effects.draws import (
     EXTRAS,
     Stop,
+    count_repeats,
     count_values,
     find_repeats,
     match_path,
     no_room,
-    open_repeats,
     sample_shard,
+)
+from mc2lib.effects.duplicates import (
+    count_duplicates,
+    duplicate_counts_path,
+    find_duplicates,
+    forget_duplicates,
+    hash_matched,
 )
 from mc2lib.effects.engine import TaskFailure, run_tasks
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, read_table, write_json
@@ -68,6 +78,8 @@ from mc2lib.schemas import MATCHES, METADATA, POOL
 Section = TypeVar("Section", CuratePool, Machine)
 
 REPORT_SECONDS = 5.0
+#: Rows of count files that are added up at once, of some 60 bytes each.
+COUNTS_AT_ONCE = 1 << 23
 #: Written again if the way to write them changes.
 VERSION = 1
 
@@ -116,6 +128,7 @@ class _Progress:
     step: str
     shards: int
     began: float = field(default_factory=time.monotonic)
+    unit: str = "pairs"
     shown: float = 0.0
     done: int = 0
     pairs: int = 0
@@ -129,10 +142,9 @@ class _Progress:
             self.shown = now
             seconds = max(now - self.began, 1e-9)
             left = int(seconds / self.done * (self.shards - self.done))
-            line = f"{self.step} {self.done:,}/{self.shards:,} shards | {self.pairs:,} pairs"
-            line += (
-                f" | {self.fresh / seconds:,.0f} pairs/s | {left // 3600:d}:{left // 60 % 60:02d}:{left % 60:02d} left"
-            )
+            clock = f"{left // 3600:d}:{left // 60 % 60:02d}:{left % 60:02d}"
+            line = f"{self.step} {self.done:,}/{self.shards:,} shards | {self.pairs:,} {self.unit}"
+            line += f" | {self.fresh / seconds:,.0f} {self.unit}/s | {clock} left"
             print(line + more, flush=True)
 
 
@@ -157,25 +169,39 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
     """
     out, metadata = out.resolve(), metadata.resolve()
     _check(params)
-    with _say_no_room(out), claim(out):
+    _check_place(out, source)
+    _check_images(params, source)
+    with _say_disk_fault(out), claim(out):
         setup = prepare(metadata, out, params)
         (out / "report.json").unlink(missing_ok=True)  # it stands only beside what it describes
         matched, quarantined = _match_shards(source.shards, setup, machine)
         _refuse_change(setup)
+        duplicates = _Duplicates()
+        if params.duplicates:
+            images = _hash_shards([s for s in source.shards if s.name in matched], setup, params, machine, quarantined)
+            matched -= {str(row["shard"]) for row in quarantined}
+        _write_quarantine(out, quarantined, len(source.shards), len(matched))
         shards = [shard.name for shard in source.shards if shard.name in matched]
-        made = balance_shards(setup, shards, params)
-        repeats = find_repeats(out, shards)
+        if params.duplicates:
+            duplicates = _take_out_duplicates(out, shards, images, params, machine)
+        else:
+            forget_duplicates(out)
+        made = balance_shards(setup, shards, params, duplicates.made)
+        repeats = find_repeats(out, shards, duplicates.made)
         sampled = _sample_shards(out, shards, made, repeats, params, machine)
         _refuse_change(setup)
-        tallies = [matched[name].tally for name in shards]
+        tally = sum_tallies(read_made(_count_path(out, name))["tally"] for name in shards)
         facts: dict[str, Any] = {
             "format": source.format,
             "metadata": setup.metadata_digest,
             "params": asdict(params),
             "shards": shards,
         }
-        facts["images_in_several_shards"] = len(np.unique(open_repeats(out)[0]))
-        return write_report(out, facts, tallies, sampled, quarantined)
+        facts["images_in_several_shards"] = count_repeats(out)
+        facts["duplicates"] = duplicates.facts
+        for name, found in tally.get("languages", {}).items():
+            found["unique"] = found["matched"] - duplicates.pairs.get(name, 0)
+        return write_report(out, facts, [tally], [sampled], quarantined)
 
 
 def curate_command(root: Path, options: argparse.Namespace) -> int:
@@ -190,6 +216,8 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
     """
     study = load_params(root)
     params = _override(study.curate_pool, options)
+    if params.lid_model:  # `explain` may be called from elsewhere
+        params = dataclasses.replace(params, lid_model=str(Path(params.lid_model).resolve()))
     machine = _override(study.machine, options)
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
@@ -221,6 +249,24 @@ def _check(params: CuratePool) -> None:
         raise InputError("epochs", f"{params.epochs} is not above zero", "One draw is the least.")
     if not 0 <= params.lid_confidence <= 1:
         raise InputError("lid_confidence", f"{params.lid_confidence} is not in 0..1", "0 trusts every label.")
+    for name in ("evaluation_bits", "duplicate_bits"):
+        if not 0 <= getattr(params, name) <= FARTHEST:
+            fault = f"{getattr(params, name)} is not in 0..{FARTHEST}"
+            raise InputError(name, fault, "Unrelated images are about 32 bits apart.")
+    if params.lid_model and not Path(params.lid_model).is_file():
+        raise InputError(params.lid_model, "no such file", "Give the path of a fastText model.")
+
+
+def _check_place(out: Path, source: PoolSource) -> None:
+    """Refuse to write into the pool: the next run would take what this one writes for shards of it."""
+    root = Path(source.root).resolve()
+    if root.exists() and out.is_relative_to(root):
+        raise InputError(str(out), f"lies in the pool {root}", "Set another OUT.")
+
+
+def _check_images(params: CuratePool, source: PoolSource) -> None:
+    if params.duplicates and not any(shard.images or shard.format.startswith("datasets") for shard in source.shards):
+        raise InputError("duplicates", "this pool holds no images", "Download it with img2dataset, or leave it out.")
 
 
 # ---------------------------------------------------------------------- metadata
@@ -291,14 +337,12 @@ CHANGED_CURE = "Run again: shards matched with the old metadata will be matched 
 # ---------------------------------------------------------------------- match
 
 
-def _match_shards(
-    shards: Sequence[Shard], setup: _Setup, machine: Machine
-) -> tuple[dict[str, _Matched], list[dict[str, Any]]]:
-    """Match every shard; returns what is matched by name, and the quarantine."""
+def _match_shards(shards: Sequence[Shard], setup: _Setup, machine: Machine) -> tuple[set[str], list[dict[str, Any]]]:
+    """Match every shard; returns the names of those that are matched, and the quarantine."""
     cache = setup.out / "cache" / "digests.json"
     known = read_json(cache) if cache.exists() else {}
-    tasks = [(shard, setup, {str(path): known.get(str(path)) for path in shard.paths}) for shard in shards]
-    matched: dict[str, _Matched] = {}
+    tasks = [(shard, setup, {str(p): known.get(str(p)) for p in _files_of(shard, setup)}) for shard in shards]
+    matched: set[str] = set()
     quarantined: list[dict[str, Any]] = []
     languages: set[str] = set()
     progress = _Progress("match", len(shards))
@@ -307,26 +351,34 @@ def _match_shards(
             if isinstance(result, Stop):
                 raise InputError(result.place, result.fault, result.cure)
             if isinstance(result, TaskFailure):
-                row = {"shard": shards[number].name, "place": result.place, "fault": result.fault, "cure": result.cure}
-                quarantined.append(row | {"attempts": result.attempts})
-                print(f"quarantined: {result}", flush=True)
+                quarantined.append(_quarantine(shards[number].name, result))
                 progress.add(0, False)
                 continue
-            matched[result.name] = result
+            matched.add(result.name)
             known |= result.known
             languages |= {name for name, found in result.tally["languages"].items() if found["matched"]}
             progress.add(result.tally["pairs"], not result.reused, f" | {len(languages)} languages")
     finally:
         write_json(known, cache)
+    return matched, quarantined
+
+
+def _quarantine(name: str, failure: TaskFailure) -> dict[str, Any]:
+    print(f"quarantined: {failure}", flush=True)
+    row = {"shard": name, "place": failure.place, "fault": failure.fault, "cure": failure.cure}
+    return row | {"attempts": failure.attempts}
+
+
+def _write_quarantine(out: Path, quarantined: list[dict[str, Any]], shards: int, matched: int) -> None:
+    """Write which shards could not be read, by name; InputError if that is all of them."""
     quarantined.sort(key=lambda row: str(row["shard"]))
     if quarantined:
-        write_json(quarantined, setup.out / "quarantine.json")
+        write_json(quarantined, out / "quarantine.json")
     else:
-        (setup.out / "quarantine.json").unlink(missing_ok=True)
+        (out / "quarantine.json").unlink(missing_ok=True)
     if not matched:
-        fault = f"none of {len(shards)} shards could be read; the first: {quarantined[0]['fault']}"
+        fault = f"none of {shards} shards could be read; the first: {quarantined[0]['fault']}"
         raise InputError(quarantined[0]["place"], fault, "See quarantine.json.")
-    return matched, quarantined
 
 
 def _shard_place(task: tuple[Shard, _Setup, Any]) -> str:
@@ -341,8 +393,9 @@ def match_shard(task: tuple[Shard, _Setup, Mapping[str, list[Any] | None]]) -> _
     """
     shard, setup, known = task
     pa.set_cpu_count(1)  # one core a worker
-    seen = {str(path): _look(path, known.get(str(path))) for path in shard.paths}
-    source = digest({"files": [seen[str(path)][2] for path in shard.paths], "part": _look_at_data_set(shard)})
+    paths = _files_of(shard, setup)
+    seen = {str(path): look(path, known.get(str(path))) for path in paths}
+    source = digest({"files": [seen[str(path)][2] for path in paths], "part": _look_at_data_set(shard)})
     made = setup.made(shard, source)
     matches, counts = match_path(setup.out, shard.name), _count_path(setup.out, shard.name)
     before = read_made(counts)
@@ -356,33 +409,24 @@ def match_shard(task: tuple[Shard, _Setup, Mapping[str, list[Any] | None]]) -> _
         matches.unlink()
         counts.unlink()
         return Stop(str(setup.metadata / str(_changed(setup))), CHANGED, CHANGED_CURE)
-    for path in shard.paths:
-        if _stamp(path) != seen[str(path)][:2]:
+    for path in paths:
+        if stamp(path) != seen[str(path)][:2]:
             counts.unlink()
             raise InputError(str(path), "changed while it was read", "Run again when it is whole.")
     return _Matched(shard.name, False, tally, seen)
 
 
-def _look(path: Path, known: list[Any] | None) -> list[Any]:
-    """Size, time and digest of a file; its content is read only if size or time are new."""
-    stamp = _stamp(path)
-    return known if known and known[:2] == stamp else [*stamp, file_digest(path)]
+def _files_of(shard: Shard, setup: _Setup) -> list[Path]:
+    """The files that shape a shard's matches: those of its rows, and of its images where they are looked at."""
+    return list(dict.fromkeys([*shard.paths, *(shard.images if setup.evaluation else ())]))
 
 
 def _look_at_data_set(shard: Shard) -> list[Any]:
     """What a part of a data set that a library finds is told by: its name, and its files' stamps if they are here."""
     folder = Path(shard.dataset)
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if shard.dataset and folder.is_dir() else []
-    stamps = [[path.name, *_stamp(path)] for path in files]
+    stamps = [[path.name, *stamp(path)] for path in files]
     return [Path(shard.dataset).name, shard.split, shard.part, shard.parts, stamps] if shard.dataset else []
-
-
-def _stamp(path: Path) -> list[int]:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise InputError(str(path), f"cannot be read ({error.strerror})", "Fetch the shard again.") from error
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _count_path(out: Path, name: str) -> Path:
@@ -501,11 +545,77 @@ def _load_model(path: str | None) -> Any:
     return load_language_model(Path(path) if path else None)
 
 
+# ---------------------------------------------------------------------- duplicates
+
+
+@dataclass(frozen=True)
+class _Duplicates:
+    """The images that go: a digest of what shapes them, their pairs by language, and what the report says."""
+
+    made: str = ""
+    pairs: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Any] | None = None
+
+
+def _hash_shards(
+    shards: Sequence[Shard],
+    setup: _Setup,
+    params: CuratePool,
+    machine: Machine,
+    quarantined: list[dict[str, Any]],
+) -> Counter[str]:
+    """Hash the images of every shard's matched pairs; adds to the quarantine, returns how many images there are."""
+    cache = setup.out / "cache" / "digests.json"
+    known = read_json(cache)
+    tasks = [(setup.out, s, params.duplicates, {str(p): known.get(str(p)) for p in s.images}) for s in shards]
+    images: Counter[str] = Counter()
+    progress = _Progress("hash", len(shards), unit="images")
+    try:
+        for number, result in run_tasks(hash_matched, tasks, machine, describe=lambda task: task[1].place):  # type: ignore[arg-type]
+            if isinstance(result, Stop):
+                raise InputError(result.place, result.fault, result.cure)
+            if isinstance(result, TaskFailure):
+                quarantined.append(_quarantine(shards[number].name, result))
+                progress.add(0, False)
+                continue
+            known |= result.known
+            images.update(looked_at=result.images, without_hash=result.images - result.hashed)
+            progress.add(result.images, not result.reused)
+    finally:
+        write_json(known, cache)
+    return images
+
+
+def _take_out_duplicates(
+    out: Path, shards: Sequence[str], images: Mapping[str, int], params: CuratePool, machine: Machine
+) -> _Duplicates:
+    """Find the images that go and count the matches of their pairs."""
+    assert params.duplicates is not None
+    within = params.duplicate_bits if params.duplicates == "near" else 0
+    found = find_duplicates(out, shards, params.duplicates, within)
+    pairs: Counter[str] = Counter()
+    progress = _Progress("duplicates", len(shards))
+    for number, result in run_tasks(count_duplicates, [(out, name) for name in shards], machine, describe=str):
+        if isinstance(result, Stop):
+            raise InputError(result.place, result.fault, result.cure)
+        if isinstance(result, TaskFailure):  # it was matched, so a file of ours is broken
+            raise InputError(result.place, result.fault, f"Delete {match_path(out, shards[number])} and run again.")
+        pairs.update(result)
+        progress.add(sum(result.values()), True)
+    facts = {"kind": params.duplicates, "bits": within, "stays": "the lowest image_id", **images}
+    facts |= {"images_removed": found["images_removed"], "pairs_removed": pairs.total()}
+    return _Duplicates(found["from"], pairs, facts)
+
+
 # ---------------------------------------------------------------------- balance
 
 
-def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool) -> str:
+def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool, duplicates: str = "") -> str:
     """Add up the counts of the shards, set thresholds, write keep probabilities and the entry table.
+
+    Args:
+        setup, shards, params: of the run.
+        duplicates: digest of the images that go; the matches of their pairs are taken off the counts.
 
     Returns:
         the digest of all that shapes the keep probabilities.
@@ -518,16 +628,19 @@ def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool) -> 
     names = {name: index.size for name, index in open_indices(out / "index").items()}
     parts = {name: read_made(_count_path(out, name)).get("from") for name in shards}
     t_en = None if params.t_en == "auto" else params.t_en
-    made = digest({"counts": parts, "t_en": t_en, "p": params.tail_share, "metadata": setup.metadata_digest})
+    shaped = {"counts": parts, "t_en": t_en, "p": params.tail_share, "metadata": setup.metadata_digest}
+    made = digest(shaped | ({"duplicates": duplicates} if duplicates else {}))
     where = out / "balance" / "keep.json"
     written = [where, out / "balance" / "keep.npy", out / "entries.parquet"]
     if all(path.exists() for path in written) and read_json(where).get("made") == made:
         return made
     total: dict[str, Any] = {name: np.zeros(size, np.int64) for name, size in names.items()}
-    for start in range(0, len(shards), 256):  # sums are exact, whatever the order and the grouping
-        tables = [read_table(_count_path(out, name), COUNTS) for name in shards[start : start + 256]]
-        for language, counts in add_counts(pa.concat_tables(tables), names).items():
+    for table in _read_counts([_count_path(out, name) for name in shards]):
+        for language, counts in add_counts(table, names).items():
             total[language] += counts
+    for table in _read_counts([duplicate_counts_path(out, name) for name in shards if duplicates]):
+        for language, counts in add_counts(table, names).items():
+            total[language] -= counts
     balance = balance_counts(total, t_en, params.tail_share)
     keep, ends = keep_entries(balance)
     where.unlink(missing_ok=True)
@@ -538,6 +651,20 @@ def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool) -> 
     facts = {"groups": balance.groups, "ends": ends.tolist(), "t": balance.t, "p": balance.p, "made": made}
     write_json(facts, where)
     return made
+
+
+def _read_counts(paths: Sequence[Path], rows: int = COUNTS_AT_ONCE) -> Iterator[pa.Table]:
+    """The counts of shards, as many at a time as memory holds; sums are exact, whatever the grouping."""
+    held: list[pa.Table] = []
+    size = 0
+    for path in paths:
+        held.append(read_table(path, COUNTS))
+        size += held[-1].num_rows
+        if size >= rows:
+            yield pa.concat_tables(held)
+            held, size = [], 0
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _write_entries(setup: _Setup, total: Mapping[str, Any], keep: Floats, ends: Codes, groups: tuple[str, ...]) -> None:
@@ -579,39 +706,45 @@ def _sample_shards(
     repeats: str,
     params: CuratePool,
     machine: Machine,
-) -> list[dict[str, dict[str, dict[str, int]]]]:
-    """Draw every shard's pairs; returns per shard, epoch and language the pairs drawn and kept."""
+) -> dict[str, Any]:
+    """Draw every shard's pairs; returns per epoch and language the pairs drawn and kept."""
     _drop_others(out / "curated", shards, params.epochs)
     seed, epochs = params.seed, params.epochs
     made = digest({"version": VERSION, "balance": balance, "repeats": repeats, "seed": seed})
     tasks = [(out, name, place, made, seed, epochs) for place, name in enumerate(shards)]
-    results: list[Any] = [None] * len(shards)
+    total: dict[str, Any] = {}
     progress, kept = _Progress("sample", len(shards)), 0
     for number, result in run_tasks(sample_shard, tasks, machine, describe=lambda task: task[1]):
         if isinstance(result, Stop):
             raise InputError(result.place, result.fault, result.cure)
         if isinstance(result, TaskFailure):  # it was matched, so a file of ours is broken
             raise InputError(result.place, result.fault, f"Delete {match_path(out, shards[number])} and run again.")
-        results[number] = result
+        total = sum_tallies([total, result])
         first = result["0"].values()
         kept += sum(row["kept"] for row in first)
         progress.add(sum(row["matched"] for row in first), True, f" | {kept:,} kept")
-    return results
+    return total
 
 
 def _drop_others(curated: Path, shards: Sequence[str], epochs: int) -> None:
     """Remove curated shards that this run does not make: of a shard that is gone, or a further epoch."""
     wanted = {curated / str(epoch) / f"{name}.parquet" for epoch in range(epochs) for name in shards}
     for path in curated.rglob("*.parquet"):
-        if path not in wanted:
+        if path not in wanted and path.is_file():  # Spark's folders are called name.parquet
             path.unlink()
 
 
 @contextmanager
-def _say_no_room(out: Path) -> Iterator[None]:
-    """Turn the error of a full disk into one that says what to do."""
+def _say_disk_fault(out: Path) -> Iterator[None]:
+    """Turn the error of a full disk, or of a folder that cannot be written, into one that says what to do."""
     try:
         yield
     except OSError as error:
-        stop = no_room(out, error)
+        try:
+            stop = no_room(out, error)
+        except OSError:
+            place = str(error.filename or out)
+            raise InputError(
+                place, f"no access ({error.strerror or error})", "Check the path and its owner."
+            ) from error
         raise InputError(stop.place, stop.fault, stop.cure) from error

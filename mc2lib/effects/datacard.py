@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,18 @@ def write_report(
     return Outcome(out, steps, languages, quarantined)
 
 
+def sum_tallies(tallies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Tallies of shards as one: numbers are added, wherever they stand; names come in order."""
+    total: dict[str, Any] = {}
+    for tally in tallies:
+        for name, value in tally.items():
+            if isinstance(value, Mapping):
+                total[name] = sum_tallies([total.get(name, {}), value])
+            else:
+                total[name] = total.get(name, 0) + value
+    return dict(sorted(total.items()))
+
+
 def _count_entries(out: Path, thresholds: Mapping[str, tuple[int, float]]) -> pd.DataFrame:
     """Per language: entries that matched, those of the head (at least t matches) and of the tail."""
     rows = []
@@ -99,7 +111,8 @@ def count_languages(
     """A row an epoch and language: the pairs left after each step, t, p, and the shares before and after.
 
     Returns:
-        epoch; language; pairs, eligible, matched, drawn, kept; t and p; share_before of all pairs,
+        epoch; language; pairs, eligible, matched, unique (of an image that is no duplicate; all, unless
+        that was asked), drawn, kept; t and p; share_before of all pairs,
         share_after of those kept.
     """
     before: dict[str, Counter[str]] = {}
@@ -115,10 +128,11 @@ def count_languages(
         for name in sorted(before):
             t, p = thresholds.get(name, (0, 0.0))
             steps = {step: before[name][step] for step in ("pairs", "eligible", "matched")}
+            steps["unique"] = before[name].get("unique", steps["matched"])
             steps |= {step: after.get(name, Counter())[step] for step in ("drawn", "kept")}
             rows.append({"epoch": int(epoch), "language": name, **steps, "t": t, "p": p})
-    columns = ["epoch", "language", "pairs", "eligible", "matched", "drawn", "kept", "t", "p"]
-    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:8], "int64") | {"p": "float64"})
+    columns = ["epoch", "language", "pairs", "eligible", "matched", "unique", "drawn", "kept", "t", "p"]
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:9], "int64") | {"p": "float64"})
     for share, step in (("share_before", "pairs"), ("share_after", "kept")):
         total = table.groupby("epoch")[step].transform("sum").clip(lower=1)
         table[share] = table[step] / total
@@ -141,12 +155,14 @@ def count_steps(tallies: Sequence[Mapping[str, Any]], languages: pd.DataFrame) -
     drops = [(name.removeprefix(DROPPED), -reader[name]) for name in sorted(reader) if name.startswith(DROPPED)]
     read = [("rows of the pool", reader["rows"]), ("further texts of a row", reader["more texts"])]
     parts = []
-    for epoch, rows in languages.groupby("epoch"):
-        sums = rows[["pairs", "eligible", "matched", "drawn", "kept"]].sum()
+    for epoch in sorted(set(languages["epoch"])) or [0]:  # without any pair, there are rows to account for
+        rows = languages[languages["epoch"] == epoch]
+        sums = rows[["pairs", "eligible", "matched", "unique", "drawn", "kept"]].sum()
         taken = [
             ("language without metadata", sums["eligible"] - sums["pairs"]),
             ("no entry matched", sums["matched"] - sums["eligible"]),
-            ("image drew another text", sums["drawn"] - sums["matched"]),
+            ("duplicate image", sums["unique"] - sums["matched"]),
+            ("image drew another text", sums["drawn"] - sums["unique"]),
             ("sampled out", sums["kept"] - sums["drawn"]),
         ]
         table = pd.DataFrame([*read, *drops, *taken], columns=["step", "change"])
@@ -154,8 +170,6 @@ def count_steps(tallies: Sequence[Mapping[str, Any]], languages: pd.DataFrame) -
         last = pd.DataFrame({"step": ["kept"], "change": [0], "left": [sums["kept"]]})
         parts.append(pd.concat([table, last]).assign(epoch=epoch))
     columns = ["epoch", "step", "change", "left"]
-    if not parts:
-        return pd.DataFrame(columns=columns)
     return pd.concat(parts, ignore_index=True)[columns].astype({"change": "int64", "left": "int64", "epoch": "int64"})
 
 
@@ -186,12 +200,17 @@ def explain(out: Path, text: str, language: str | None = None) -> pd.DataFrame:
     Raises:
         InputError: there is no finished curated pool in `out`.
     """
+    if not (out / "report.json").exists():
+        raise InputError(str(out / "report.json"), "no such file", "Run `make curate` to its end first.")
     report = read_json(out / "report.json")
+    text = text.encode("utf-8", "replace").decode()  # a command line may hold what is no text
     if language is None:
         params = report["params"]
         model = load_language_model(Path(params["lid_model"]) if params["lid_model"] else None)
         language = str(identify(pa.array([text]), model, params["lid_confidence"])[0])
     columns = ["language", "entry", "source", "count", "t", "part", "keep"]
+    if not text.strip():
+        return _with_decision(pd.DataFrame(columns=columns), language, 0, 0.0, "dropped: empty text")
     if language not in report["t"]:
         rows = pd.DataFrame(columns=columns)
         return _with_decision(rows, language, 0, 0.0, "dropped: no metadata in this language")

@@ -64,7 +64,9 @@ def open_keep(out: Path) -> Keep:
 
 def no_room(out: Path, error: OSError) -> Stop:
     """The end of the run where the disk has no room; anything else is raised again."""
-    if error.errno not in NO_ROOM and "No space left" not in str(error):
+    # NumPy says only how much it could write
+    short = error.errno is None and "requested and" in str(error)
+    if error.errno not in NO_ROOM and "No space left" not in str(error) and not short:
         raise error
     cure = "Free some space and run again: what is finished stays."
     return Stop(str(out), f"no room to write ({error})", cure)
@@ -75,6 +77,28 @@ def match_path(out: Path, name: str) -> Path:
     return out / "matches" / f"{name}.parquet"
 
 
+def duplicates_path(out: Path) -> Path:
+    """Where the ids of images lie that go as duplicates: uint64, in order; there is none unless it was asked."""
+    return out / "balance" / "duplicates.bin"
+
+
+def is_duplicate(out: Path, image_ids: U64) -> Mask:
+    """Which images go as duplicates; the file is searched where it lies."""
+    path = duplicates_path(out)
+    if not path.exists() or not path.stat().st_size:
+        return np.zeros(len(image_ids), bool)
+    gone = np.memmap(path, np.uint64, "r")
+    places = np.minimum(np.searchsorted(gone, image_ids), len(gone) - 1)
+    return np.asarray(gone[places] == image_ids)
+
+
+def read_matches(out: Path, name: str, columns: list[str] | None = None) -> pa.Table:
+    """A shard's matched pairs without those of duplicates; `columns` holds image_id."""
+    table = read_table(match_path(out, name), columns=columns)
+    gone = is_duplicate(out, table["image_id"].to_numpy())
+    return table.filter(pa.array(~gone)) if gone.any() else table
+
+
 def count_values(column: pa.ChunkedArray | pa.Array) -> dict[str, int]:
     """How often each value of a column stands there."""
     return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
@@ -83,18 +107,20 @@ def count_values(column: pa.ChunkedArray | pa.Array) -> dict[str, int]:
 # ---------------------------------------------------------------------- images with texts in several shards
 
 
-def find_repeats(out: Path, shards: Sequence[str], at_once: int = IDS_AT_ONCE) -> str:
+def find_repeats(out: Path, shards: Sequence[str], duplicates: str = "", at_once: int = IDS_AT_ONCE) -> str:
     """Find the matched pairs whose image has matched pairs in another shard too, and write them by image.
 
     Args:
         out: a curated pool in the making.
         shards: names, in order.
+        duplicates: digest of the images that go, see `find_duplicates`.
         at_once: ids in memory; more are looked at in several passes over the shards' id columns.
 
     Returns:
         the digest of what was found.
     """
-    made = digest({"shards": {name: read_made(match_path(out, name)).get("from") for name in shards}})
+    parts = {name: read_made(match_path(out, name)).get("from") for name in shards}
+    made = digest({"shards": parts} | ({"duplicates": duplicates} if duplicates else {}))
     folder = out / "balance" / "repeats"
     facts = folder / "repeats.json"
     if facts.exists() and read_json(facts).get("from") == made:
@@ -116,7 +142,7 @@ def _find_repeats(out: Path, shards: Sequence[str], number: int, passes: int) ->
     """The columns of REPEATS for the images of one pass, by image; later passes hold higher ids."""
 
     def ids(name: str, column: str) -> U64:
-        found: U64 = pq.read_table(match_path(out, name), columns=[column])[column].to_numpy()
+        found: U64 = read_matches(out, name, list(dict.fromkeys(["image_id", column])))[column].to_numpy()
         return found
 
     def here(images: U64) -> U64:
@@ -141,6 +167,15 @@ def open_repeats(out: Path) -> list[npt.NDArray[Any]]:
     """The columns of REPEATS, memory-mapped: image ids in order, pair ids, shard numbers."""
     paths = [(out / "balance" / "repeats" / f"{name}.bin", kind) for name, kind in REPEATS.items()]
     return [np.memmap(path, kind, "r") if path.stat().st_size else np.zeros(0, kind) for path, kind in paths]
+
+
+def count_repeats(out: Path, at_once: int = IDS_AT_ONCE) -> int:
+    """How many images have matched pairs in several shards; of their sorted ids, `at_once` are looked at together."""
+    images = open_repeats(out)[0]
+    starts = range(0, len(images), at_once)
+    # a block begins with the last id of the one before, so that an image in both counts once
+    changes = (np.count_nonzero(np.diff(images[max(start - 1, 0) : start + at_once])) for start in starts)
+    return int(sum(changes)) + bool(len(images))
 
 
 def read_rivals(out: Path, place: int, image_ids: U64) -> tuple[U64, U64, Mask]:
@@ -215,7 +250,7 @@ def read_candidates(out: Path, name: str) -> pa.Table:
     Returns:
         CURATED's columns, uid and url where the pool has them, and image_id, in the pool's order.
     """
-    matches = read_table(match_path(out, name))
+    matches = read_matches(out, name)
     keep = open_keep(out)
     probability = keep_pairs(matches, keep.groups, keep.ends, keep.keep)
     pairs = matches.append_column("keep_probability", pa.array(probability))

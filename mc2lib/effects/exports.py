@@ -78,7 +78,9 @@ def _read(curated: Path | pa.Table) -> Iterator[tuple[str, pa.Table]]:
     if isinstance(curated, pa.Table):
         parts = [("", "curated table", curated)]
     else:
-        files = [curated] if curated.is_file() else sorted(curated.rglob("*.parquet"))
+        # a pool's folder may be called so too: Spark writes name.parquet/part-00000.parquet
+        found = [path for path in curated.rglob("*.parquet") if path.is_file()]
+        files = [curated] if curated.is_file() else sorted(found)
         if not files:
             raise InputError(str(curated), "no curated Parquet shards", "Curate the pool first.")
         parts = ((_name(path, curated), str(path), _read_file(path)) for path in files)  # type: ignore[assignment]

@@ -23,6 +23,8 @@ from mc2lib.errors import InputError
 #: An image with more pixels is not decoded: a few kilobytes can claim gigabytes.
 PIXELS = 1 << 26
 BATCH = 1024
+#: Bytes of encoded images at which a batch ends before.
+BYTES = 1 << 26
 #: What Pillow may take the bytes for; its other decoders are seldom used and seldom tested.
 DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
@@ -87,11 +89,13 @@ def hash_images(images: Iterable[tuple[str, bytes]], pixels: int = PIXELS) -> pa
     """
     parts: list[pa.Table] = []
     held: list[tuple[str, bytes]] = []
+    size = 0
     for image in images:
         held.append(image)
-        if len(held) == BATCH:
+        size += len(image[1])
+        if len(held) == BATCH or size >= BYTES:
             parts.append(_hash_batch(held, pixels))
-            held = []
+            held, size = [], 0
     return pa.concat_tables([*parts, _hash_batch(held, pixels)])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +25,9 @@ import pyarrow.parquet as pq
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from mc2lib.curation.identity import Met, image_ids, pair_ids
-from mc2lib.effects.tars import IMAGES, SUFFIXES, read_images, read_members, split_name
+from mc2lib.effects.tars import IMAGES, LARGEST, SUFFIXES, read_images, read_members, split_name
 from mc2lib.errors import InputError, nearest
-from mc2lib.schemas import POOL, WEB
+from mc2lib.schemas import POOL, WEB, check
 
 if TYPE_CHECKING:
     import datasets
@@ -199,10 +200,20 @@ def read_shard_images(shard: Shard, wanted: Callable[[str], bool] | None = None)
 
 
 def _list_files(root: Path) -> list[Path]:
-    """All files of a pool, hidden ones and half-written ones aside."""
+    """All files of a pool, hidden ones and half-written ones aside; folders that are links are pools' parts too."""
     if root.is_file():
         return [root]
-    found = (path for path in root.rglob("*") if not any(p.startswith(".") for p in path.relative_to(root).parts))
+    found: list[Path] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        seen.add(os.path.realpath(folder))
+        kept = (name for name in folders if not name.startswith("."))
+        # a link to a folder that holds it would be walked without end
+        folders[:] = [name for name in sorted(kept) if os.path.realpath(Path(folder, name)) not in seen]
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    for path in found:
+        if not str(path).isprintable() and any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+            raise InputError(ascii(str(path)), "the file's name is no UTF-8", "Rename it.")
     return sorted(path for path in found if path.is_file())
 
 
@@ -340,7 +351,11 @@ def _read_packaged(reading: _Reading) -> Iterator[pa.Table]:
     for table in _read_parquet(reading, POOL.names):
         ids = table["pair_id"].to_numpy().astype(np.uint64)
         _refuse_repeats(reading, reading.pairs.meet(ids), table["pair_id"], "pair_id")
-        yield _count(reading, table.cast(POOL), len(table))
+        table = check(table, POOL, f"{reading.shard.place}, after row {reading.row}")
+        for place, name in enumerate(table.column_names):
+            if pa.types.is_string(POOL.field(name).type):
+                table = table.set_column(place, POOL.field(name), _clean(table[name], reading))
+        yield _count(reading, table, len(table))
 
 
 def _read_img2dataset(reading: _Reading) -> Iterator[pa.Table]:
@@ -366,7 +381,7 @@ def _read_parquet(reading: _Reading, columns: Sequence[str] | None = None) -> It
         missing = set(names) - set(file.schema_arrow.names)
         if missing:
             raise InputError(str(path), f"column '{min(missing)}' is missing", CURE)
-        batch = min(reading.rows, _rows_within(file, names))
+        batch = min(reading.rows, _rows_within(file))
         for part in file.iter_batches(batch_size=batch, columns=names):
             yield pa.Table.from_batches([part])
             reading.row += part.num_rows
@@ -378,15 +393,14 @@ def _useful(names: Sequence[str], shard: Shard) -> list[str]:
     return [name for name in names if name.lower() in known or name == shard.text]
 
 
-def _rows_within(file: pq.ParquetFile, names: Sequence[str]) -> int:
-    """How many rows of the file's longest row group hold `BYTES`."""
-    largest = 1.0
-    for number in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(number)
-        columns = [group.column(i) for i in range(group.num_columns)]
-        size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names)
-        largest = max(largest, size / max(group.num_rows, 1))
-    return max(1, int(BYTES / largest))
+def _rows_within(file: pq.ParquetFile) -> int:
+    """How many rows of the file's longest row group hold `BYTES`.
+
+    All columns count: asked for one column's size, pyarrow ends the process where the footer is damaged.
+    """
+    groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+    longest = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=0)
+    return max(1, int(BYTES / max(longest, 1)))
 
 
 def _read_tar(reading: _Reading) -> Iterator[pa.Table]:
@@ -502,6 +516,9 @@ def _read_wat(reading: _Reading) -> Iterator[pa.Table]:
     size = 0
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         for record in ArchiveIterator(stream, record_types=WarcRecordType.metadata, parse_http=False):
+            if record.content_length > LARGEST:  # a page's links are kilobytes; a bomb's are gigabytes
+                tally["passed over: too large a record"] += 1
+                continue
             content = record.reader.read()
             if len(content) < record.content_length:
                 raise EOFError(f"a record of {record.content_length} bytes ends after {len(content)}")
@@ -681,12 +698,13 @@ def _cast(column: pa.ChunkedArray, name: str, reading: _Reading) -> pa.ChunkedAr
     try:
         if name in ("nsfw", "similarity") and not pa.types.is_floating(column.type):
             return pa.array([NSFW.get(v) if isinstance(v, str) else v for v in column.to_pylist()], wanted)
-        if pa.types.is_integer(wanted):
-            finite = pc.is_finite(column.cast(pa.float64()))
-            return pc.if_else(finite, column, pa.scalar(None, column.type)).cast(wanted)
+        if pa.types.is_integer(wanted):  # one row's odd number is no reason to lose the shard
+            number = column.cast(pa.float64())
+            fits = pc.less(pc.abs(number), 2.0**31)
+            return pc.if_else(fits, pc.trunc(number), pa.scalar(None, pa.float64())).cast(wanted)
         if pa.types.is_string(wanted):
-            if pa.types.is_floating(column.type):  # LAION's SAMPLE_ID in some releases
-                column = column.cast(pa.int64())
+            if pa.types.is_floating(column.type):  # LAION's SAMPLE_ID in some releases, NaN where there is none
+                column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type)).cast(pa.int64())
             return _clean(column, reading)
         return column.cast(wanted)
     except pa.ArrowException as error:

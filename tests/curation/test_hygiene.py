@@ -15,9 +15,9 @@ from mc2lib.curation.hygiene import (
     contaminated,
     distance,
     flagged,
-    near_clusters,
+    lowest_images,
+    near_duplicates,
     perceptual_hash,
-    repeated,
 )
 from mc2lib.errors import InputError
 
@@ -34,14 +34,10 @@ def grow(seeds: list[tuple[int, list[int]]]) -> np.ndarray:
     return np.array(hashes, np.uint64)
 
 
-def slow_clusters(hashes: np.ndarray, ids: np.ndarray, within: int) -> list[int]:
-    clusters = list(range(len(hashes)))
-    for i, first in enumerate(hashes.tolist()):
-        for j, second in enumerate(hashes.tolist()):
-            if (first ^ second).bit_count() <= within:
-                old, new = clusters[j], clusters[i]
-                clusters = [new if cluster == old else cluster for cluster in clusters]
-    return [min(int(ids[j]) for j, other in enumerate(clusters) if other == cluster) for cluster in clusters]
+def slow_duplicates(hashes: np.ndarray, ids: np.ndarray, within: int) -> list[bool]:
+    rows = list(zip(hashes.tolist(), ids.tolist(), strict=True))
+    gone = {i for h, i in rows if any((h ^ other).bit_count() <= within and lower < i for other, lower in rows)}
+    return [i in gone for _, i in rows]
 
 
 def test_hashes_are_imagehashs():
@@ -62,34 +58,34 @@ def test_distance():
     assert distance(first, np.array([0, 0b0001, 0], np.uint64)).tolist() == [0, 2, 64]
 
 
-def test_the_lowest_pair_id_of_equal_bytes_stays():
-    digests = pa.array(["b", "a", None, "b", None, "a", "b"])
-    ids = np.array([5, 9, 1, 3, 2, 4, 8], np.uint64)
-    assert repeated(digests, ids).tolist() == [True, True, False, False, False, False, True]
-    assert (
-        repeated(pa.chunked_array([digests.slice(0, 2), digests.slice(2)]), ids).tolist()
-        == repeated(digests, ids).tolist()
-    )
-    assert repeated(pa.array([], pa.string()), ids[:0]).tolist() == []
+def test_each_hash_keeps_its_lowest_image():
+    hashes, more = np.array([[7, 7, 5, 7, 7, 5], [0, 0, 0, 1, 0, 0]], np.uint64)
+    ids = np.array([30, 10, 20, 5, 30, 20], np.uint64)
+    found = [column.tolist() for column in lowest_images(hashes, more, ids)]
+    assert found == [[5, 7, 7], [20, 10, 5], [30]]  # 30 twice beside 10; 20 twice is one image
+    assert [column.tolist() for column in lowest_images(*np.zeros((3, 0), np.uint64))] == [[], [], []]
 
 
-def test_clusters_by_hand():
+def test_duplicates_by_hand():
     hashes = np.array([0b0000, 0b0011, 0b1111, 2**63, 0b0000], np.uint64)
     ids = np.array([50, 40, 30, 20, 10], np.uint64)
-    assert near_clusters(hashes, ids, 0).tolist() == [10, 40, 30, 20, 10]
-    assert near_clusters(hashes, ids, 1).tolist() == [10, 40, 30, 10, 10]
-    assert near_clusters(hashes, ids, 2).tolist() == [10] * 5  # 0000 - 0011 - 1111: a chain
+    assert near_duplicates(hashes, ids, 0).tolist() == [True, False, False, False, False]
+    assert near_duplicates(hashes, ids, 1).tolist() == [True, False, False, True, False]
+    # 10 is near 40 and 40 is near 30, but nothing below 30 is near 30: it stays
+    assert near_duplicates(hashes, ids, 2).tolist() == [True, True, False, True, False]
+    # an image with two hashes goes wherever it stands if one of them is near a lower image's
+    assert near_duplicates(hashes[:3], np.array([7, 9, 9], np.uint64), 2).tolist() == [False, True, True]
 
 
 @settings(max_examples=60, deadline=None)
 @given(SETS, st.sampled_from([0, 1, 2, 4, 8]), st.randoms(use_true_random=False))
-def test_clusters_are_those_of_all_pairs(seeds, within, random):
+def test_duplicates_are_those_of_all_pairs(seeds, within, random):
     hashes = grow(seeds)
-    ids = np.array(random.sample(range(10_000), len(hashes)), np.uint64)
-    found = near_clusters(hashes, ids, within)
-    assert found.tolist() == slow_clusters(hashes, ids, within)
+    ids = np.array([random.randrange(1 + 2 * len(hashes)) for _ in hashes], np.uint64)
+    found = near_duplicates(hashes, ids, within)
+    assert found.tolist() == slow_duplicates(hashes, ids, within)
     order = np.array(random.sample(range(len(hashes)), len(hashes)), int)
-    assert near_clusters(hashes[order], ids[order], within).tolist() == found[order].tolist()
+    assert near_duplicates(hashes[order], ids[order], within).tolist() == found[order].tolist()
 
 
 @settings(max_examples=60, deadline=None)
@@ -117,7 +113,7 @@ def test_more_hashes_get_longer_masks():
 @pytest.mark.parametrize("within", [-1, 17])
 def test_distances_without_meaning_are_refused(within):
     none = np.zeros(0, np.uint64)
-    for call in (lambda: near_clusters(none, none, within), lambda: contaminated(none, none, within)):
+    for call in (lambda: near_duplicates(none, none, within), lambda: contaminated(none, none, within)):
         with pytest.raises(InputError, match="bits"):
             call()
 

@@ -42,8 +42,10 @@ from mc2lib.effects.curate_pool import (
     prepare,
 )
 from mc2lib.effects.datacard import Outcome, explain
-from mc2lib.effects.draws import draw_shards, find_repeats, open_repeats
+from mc2lib.effects.draws import count_repeats, draw_shards, find_repeats, no_room, open_repeats
 from mc2lib.effects.engine import _attempt
+from mc2lib.effects.exports import export_pool
+from mc2lib.effects.hygiene import hash_images
 from mc2lib.effects.readers import open_pool
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
@@ -206,6 +208,13 @@ def test_neither_shards_nor_workers_move_a_pair(pool: Path, metadata: Path, tmp_
     assert read_curated(tmp_path / "one").equals(read_curated(tmp_path / "two").combine_chunks())
 
 
+def test_counts_are_added_up_however_many_are_held(finished: tuple[Path, Outcome]):
+    paths = sorted((finished[0] / "out" / "counts").iterdir())
+    tables = [list(module._read_counts(paths, rows)) for rows in (1, 25, 10**6)]
+    assert [len(parts) for parts in tables][::2] == [4, 1] and 1 < len(tables[1]) < 4
+    assert all(pa.concat_tables(parts).equals(pa.concat_tables(tables[0])) for parts in tables)
+
+
 def test_a_pair_in_two_shards_is_kept_once(metadata: Path, tmp_path: Path):
     pool = write_pool(tmp_path / "pool", 2)
     (pool / "pairs-00002.parquet").write_bytes((pool / "pairs-00000.parquet").read_bytes())
@@ -222,6 +231,7 @@ def test_repeats_do_not_depend_on_what_memory_holds(finished: tuple[Path, Outcom
     find_repeats(tmp_path / "out", [f"pairs-{number:05d}" for number in range(4)], at_once=30)
     assert [column.tolist() for column in open_repeats(tmp_path / "out")] == wanted
     assert len(wanted[0]) == 60 and wanted[0] == sorted(wanted[0])
+    assert {count_repeats(tmp_path / "out", at_once) for at_once in (1, 7, 59, 60, 1000)} == {30}
     # each of an image's pairs, and in more than one shard
     whole = make_pool().to_pandas().set_index("pair_id")
     assert (whole.loc[wanted[1], "image_id"].to_numpy() == wanted[0]).all()
@@ -471,6 +481,25 @@ def test_a_full_disk_between_the_steps_is_said_too(
                 curate_pool(open_pool(pool), metadata, tmp_path / name, PARAMS, HERE)
 
 
+def test_a_place_that_cannot_be_written_is_named(pool: Path, metadata: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(InputError, match=r"file.*no access.*Not a directory"):
+        curate_pool(open_pool(pool), metadata, tmp_path / "file" / "out", PARAMS, HERE)
+
+
+def test_a_full_disk_is_known_by_numpys_word_for_it_too(tmp_path: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="requested") as full, (tmp_path / "keep.npy").open("wb") as file:
+            np.save(file, np.zeros(100_000), allow_pickle=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "no room to write" in no_room(tmp_path, full.value).fault
+    with pytest.raises(OSError, match="denied"):
+        no_room(tmp_path, OSError(errno.EACCES, "denied"))
+
+
 def test_two_runs_on_one_output_are_refused(pool: Path, metadata: Path, tmp_path: Path):
     out = tmp_path / "out"
     with claim(out), pytest.raises(InputError, match=f"process {os.getpid()} on {socket.gethostname()}"):
@@ -552,6 +581,8 @@ def test_a_killed_worker_does_not_show(pool: Path, metadata: Path, tmp_path: Pat
         ({"tail_share": 1.5}, "tail_share"),
         ({"epochs": 0}, "epochs"),
         ({"lid_confidence": 2.0}, "lid_confidence"),
+        ({"evaluation_bits": 40}, "evaluation_bits"),
+        ({"lid_model": "nowhere.bin"}, "nowhere.bin"),
     ],
 )
 def test_parameters_that_cannot_be_used_are_named(change: dict, fault: str, pool: Path, metadata: Path, tmp_path: Path):
@@ -562,6 +593,50 @@ def test_parameters_that_cannot_be_used_are_named(change: dict, fault: str, pool
 def test_a_folder_without_metadata_is_named(pool: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"no <language>\.parquet"):
         curate_pool(open_pool(pool), tmp_path / "nothing", tmp_path / "out", PARAMS, HERE)
+
+
+def write_texts(path: Path, texts: list[str] = TEXTS) -> Path:
+    """One file of CommonPool; returns its folder."""
+    write_commonpool(path, [f"{i:032x}" for i in range(len(texts))], texts)
+    return path.parent
+
+
+def test_a_folder_called_parquet_is_no_file(metadata: Path, tmp_path: Path):
+    """Spark writes name.parquet/part-00000.parquet; the second run must not take its own such folder for a file."""
+    write_texts(tmp_path / "pool" / "x.parquet" / "part-00000.parquet")
+    for _ in range(2):
+        outcome = curate_pool(open_pool(tmp_path / "pool"), metadata, tmp_path / "out", CuratePool(t_en=1000), HERE)
+    assert outcome.steps["left"].iloc[-1] == 3
+    exported = export_pool(tmp_path / "out" / "curated" / "0", "parquet", tmp_path / "exported")
+    assert [pq.read_metadata(path).num_rows for path in exported] == [3]
+
+
+def test_an_output_inside_the_pool_is_refused(metadata: Path, tmp_path: Path):
+    """The next run would count this one's matches as pairs of the pool."""
+    pool = write_texts(tmp_path / "pool" / "a.parquet")
+    for out in (pool / "out", pool):
+        with pytest.raises(InputError, match="lies in the pool"):
+            curate_pool(open_pool(pool), metadata, out, PARAMS, HERE)
+    assert [path.name for path in pool.iterdir()] == ["a.parquet"]
+
+
+@pytest.mark.parametrize("texts", [[], ["", " "]])
+def test_a_pool_without_a_pair_is_accounted_for_too(texts: list[str], metadata: Path, tmp_path: Path):
+    pool = write_texts(tmp_path / "pool" / "a.parquet", texts)
+    steps = curate_pool(open_pool(pool), metadata, tmp_path / "out", CuratePool(), HERE).steps
+    assert steps["left"].iloc[0] == len(texts) and steps["left"].iloc[-1] == steps["change"].sum() == 0
+
+
+def test_a_tar_that_changed_is_looked_at_again_where_images_matter(metadata: Path, tmp_path: Path):
+    """img2dataset's rows stand in the table, its images in the tar beside it."""
+    pool = write_img2dataset(tmp_path / "pool", "00000", [{"caption": text} for text in TEXTS])
+    np.save(tmp_path / "held out.npy", np.unique(hash_images([("", draw_picture(1))])["hash"].to_numpy()))
+    params = CuratePool(t_en=1000, evaluation=str(tmp_path / "held out.npy"))
+    run = [curate_pool(open_pool(pool), metadata, tmp_path / "out", params, HERE)]
+    write_tar(pool / "00000.tar", [(f"00000{i:04d}.jpg", draw_picture(i)) for i in range(len(TEXTS))])
+    run.append(curate_pool(open_pool(pool), metadata, tmp_path / "out", params, HERE))
+    found = [outcome.steps.set_index("step")["change"].get("image of the evaluation", 0) for outcome in run]
+    assert found == [0, -1]
 
 
 # ---------------------------------------------------------------------- one text explained
@@ -585,10 +660,13 @@ def test_explain_says_what_the_recipe_does(finished: tuple[Path, Outcome]):
     assert explain(out, "a horse", "en")["decision"].iloc[-1] == "kept: it holds a tail entry"
     assert explain(out, "cats", "en")["decision"].iloc[-1] == "dropped: no entry matched"
     assert explain(out, "paka", "sw")["decision"].iloc[-1] == "dropped: no metadata in this language"
+    assert explain(out, " \t", "en")["decision"].iloc[-1] == "dropped: empty text"
+    assert explain(out, "a horse \udcff", "en")["decision"].iloc[-1] == "kept: it holds a tail entry"
     # without a language, language id is asked
     assert explain(out, "Der rote Hund und die Katze schlafen im Garten")["language"].iloc[-1] == "de"
 
 
 def test_explain_needs_a_curated_pool(tmp_path: Path, capsys):
     assert main(["explain", str(tmp_path), "text"]) == 2
-    assert "report.json: no such file" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "report.json: no such file" in error and "make curate" in error

@@ -82,6 +82,9 @@ def test_batches_do_not_show(monkeypatch):
     whole = hash_images(images)
     monkeypatch.setattr("mc2lib.effects.hygiene.BATCH", 2)
     assert hash_images(images).combine_chunks() == whole.combine_chunks()
+    monkeypatch.setattr("mc2lib.effects.hygiene.BYTES", 1)  # large images are not held by the thousand
+    assert hash_images(images)["image"].num_chunks == 6
+    assert hash_images(images).combine_chunks() == whole.combine_chunks()
     assert hash_images([]).num_rows == 0
 
 

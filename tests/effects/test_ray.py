@@ -17,6 +17,7 @@ from mc2lib.params import CuratePool, Machine
 from tests.effects import test_wikipedia
 from tests.effects.tasks import die_until, give_lambda, square_or_fail
 from tests.effects.test_curate_pool import HERE, result_bytes, write_metadata, write_pool
+from tests.effects.test_duplicates import PARAMS, samples, write_samples
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,14 @@ def test_ray_is_as_this_machine(machine: Machine, tmp_path: Path):
     assert isinstance(found[2], TaskFailure) and (found[2].place, found[2].attempts) == ("c", 2)
     [(_, failure)] = run_tasks(give_lambda, [1], machine)
     assert callable(failure) or isinstance(failure, TaskFailure)  # Ray can send what pickle cannot
+
+
+def test_duplicates_are_the_same_on_ray(machine: Machine, tmp_path: Path):
+    metadata, pool = write_metadata(tmp_path / "metadata"), write_samples(tmp_path / "pool", samples())
+    for name, engine in (("here", HERE), ("ray", machine)):
+        curate_pool(open_pool(pool), metadata, tmp_path / name, PARAMS, engine)
+    assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
+    assert (tmp_path / "ray" / "balance" / "duplicates.bin").stat().st_size > 80
 
 
 def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):

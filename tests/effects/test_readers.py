@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -22,6 +24,7 @@ from mc2lib.effects.readers import FORMATS, Shard, open_pool, read_batches, read
 from mc2lib.effects.tars import BLOCK, read_images, read_members
 from mc2lib.errors import InputError
 from mc2lib.schemas import POOL, WEB, check
+from tests.conftest import ROOT
 from tests.effects.pools import (
     jpg,
     wat_member,
@@ -459,6 +462,67 @@ def test_columns_of_another_type_are_named(tmp_path):
         pa.table({"uid": ["a"], "url": ["b"], "text": ["c"], "width": [float("nan")]}), tmp_path / "0.parquet"
     )
     assert read_shard(open_pool(tmp_path).shards[0])["width"].to_pylist() == [None]
+
+
+def test_a_record_of_gigabytes_is_passed_over(tmp_path, monkeypatch):
+    links = [{"path": "IMG@/src", "url": "/a.jpg", "alt": "a cat"}]
+    bomb = wat_member("http://b.example/", b'{"IMG@/src": "' + b"0" * 3000 + b'"}')
+    pages = [wat_record(f"http://{name}.example/", links) for name in "ac"]
+    write_wat(tmp_path / "a.warc.wat.gz", [pages[0], bomb, pages[1]])
+    monkeypatch.setattr("mc2lib.effects.readers.LARGEST", 2000)
+    tally = Counter()
+    assert read_shard(open_pool(tmp_path).shards[0], tally).num_rows == 2
+    assert tally["passed over: too large a record"] == 1
+
+
+@pytest.mark.parametrize("place", [2357, 2341, 2287])
+def test_a_damaged_footer_does_not_end_the_process(place, tmp_path):
+    """A column of an unknown type: pyarrow aborts when asked for such a column's metadata."""
+    write_commonpool(tmp_path / "a.parquet", [f"{i:032x}" for i in range(3)], ["a cat", "b", "c"])
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    shard = open_pool(tmp_path).shards[0]
+    content[-place] ^= 2
+    (tmp_path / "a.parquet").write_bytes(content)
+    code = f"from mc2lib.effects.readers import *; read_shard({shard!r})".replace("PosixPath", "Path")
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 1 and "InputError" in run.stderr and "a.parquet" in run.stderr
+
+
+def test_one_rows_odd_number_does_not_cost_the_shard(tmp_path):
+    sizes = [10.5, 1e12, float("nan"), None, 64.0]
+    rows = [{"SAMPLE_ID": float(i) if i else float("nan"), "TEXT": "a", "WIDTH": size} for i, size in enumerate(sizes)]
+    table = pa.Table.from_pylist([row | {"URL": f"http://c.example/{i}"} for i, row in enumerate(rows)])
+    (tmp_path / "pool").mkdir()
+    pq.write_table(table, tmp_path / "pool" / "a.parquet")
+    found = read_shard(open_pool(tmp_path / "pool").shards[0])
+    assert found["width"].to_pylist() == [10, None, None, None, 64]
+    assert found["uid"].to_pylist() == [None, "1", "2", "3", "4"]
+
+
+def test_folders_that_are_links_are_read_and_a_link_in_a_circle_is_not_walked_without_end(tmp_path):
+    write_laion(tmp_path / "elsewhere" / "a.parquet", [{"TEXT": "a"}])
+    write_laion(tmp_path / "pool" / "b.parquet", [{"TEXT": "b"}])
+    (tmp_path / "pool" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "pool")
+    assert [shard.name for shard in open_pool(tmp_path / "pool").shards] == ["b", "more/a"]
+
+
+def test_a_file_name_that_is_no_text_is_refused(tmp_path):
+    write_laion(tmp_path / "b.parquet", [{"TEXT": "b"}])
+    (tmp_path / "b.parquet").rename(tmp_path / "b\udcff.parquet")
+    with pytest.raises(InputError, match="no UTF-8"):
+        open_pool(tmp_path)
+
+
+def test_the_packaged_pools_texts_are_mended_and_its_nulls_named(tmp_path):
+    bad = pa.Array.from_buffers(pa.string(), 1, pa.array([b"cat \xff"], pa.binary()).buffers())
+    columns = [pa.array([7], pa.uint64()), pa.array([8], pa.uint64()), ["i"], bad, ["en"]]
+    pq.write_table(pa.table(columns, POOL.names), tmp_path / "pairs-0.parquet")
+    assert read_shard(open_pool(tmp_path).shards[0])["alt_text"].to_pylist() == ["cat \ufffd"]
+    columns[3] = pa.array([None], pa.string())
+    pq.write_table(pa.table(columns, POOL.names), tmp_path / "pairs-0.parquet")
+    with pytest.raises(InputError, match="'alt_text' has 1 nulls"):
+        read_shard(open_pool(tmp_path).shards[0])
 
 
 def test_two_shards_of_one_name_are_refused(tmp_path):
