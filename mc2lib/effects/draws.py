@@ -154,7 +154,7 @@ def _find_repeats(out: Path, shards: Sequence[str], number: int, passes: int) ->
     for place in np.flatnonzero(touched).tolist():
         name = shards[place]
         images = ids(name, "image_id")
-        rows = np.isin(images, several)
+        rows = several[np.minimum(np.searchsorted(several, images), len(several) - 1)] == images
         found = images[rows], ids(name, "pair_id")[rows], np.full(rows.sum(), place, np.int32)
         for part, column in zip(parts, found, strict=True):
             part.append(column)
@@ -187,7 +187,8 @@ def read_rivals(out: Path, place: int, image_ids: U64) -> tuple[U64, U64, Mask]:
         image_ids: uint64, the images of its matched pairs.
     """
     images, pairs, shards = open_repeats(out)
-    wanted = np.unique(image_ids)
+    wanted = np.sort(image_ids)
+    wanted = wanted[np.concatenate([[True], wanted[1:] != wanted[:-1]])] if len(wanted) else wanted
     first, last = (np.searchsorted(images, wanted, side) for side in ("left", "right"))
     lengths = last - first
     starts = np.cumsum(lengths) - lengths
