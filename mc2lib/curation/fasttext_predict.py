@@ -47,6 +47,7 @@ _KINDS = np.zeros(256, np.uint8)
 _KINDS[[0, 9, 10, 11, 12, 13, 28, 29, 30, 31, 32]] = BLANK
 _KINDS[[0xC2, 0xE1, 0xE2, 0xE3]] = WIDE_BLANK
 
+_SPACE = np.uint8(ord(" "))
 _LABEL = np.frombuffer(b"__label__", np.uint8).copy()
 _EOS = np.frombuffer(EOS, np.uint8).copy()
 #: Hashes of words are signed where n-grams of words are made of them.
@@ -99,10 +100,16 @@ def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: I
         at, end = offsets[text], offsets[text + 1]
         total, tokens, anything = 0, 0, False
         while True:
-            at, seen = _skip_blanks(data, at, end)
-            anything |= seen
-            if at >= end:
-                break
+            if at < end and _KINDS[data[at]] == WORD:
+                anything = True
+            elif at + 1 < end and data[at] == _SPACE and _KINDS[data[at + 1]] == WORD:  # nearly always
+                anything = True
+                at += 1
+            else:
+                at, seen = _skip_blanks(data, at, end)
+                anything |= seen
+                if at >= end:
+                    break
             first = at
             at, value = _read_word(data, at, end)
             size = at - first
@@ -254,7 +261,13 @@ def _blank(data: Bytes, at: Number, end: Number) -> Number:
 
 @njit(cache=True, nogil=True)
 def _add_rows(hidden: Floats, rows: Floats, gathered: Longs, begin: Number, end: Number) -> Number:
-    for i in range(begin, end):
+    at = begin
+    while at + 4 <= end:  # four in one go, added in the same order: the sums wait for themselves less often
+        a, b, c, d = gathered[at], gathered[at + 1], gathered[at + 2], gathered[at + 3]
+        for j in range(len(hidden)):
+            hidden[j] = (((hidden[j] + rows[a, j]) + rows[b, j]) + rows[c, j]) + rows[d, j]
+        at += 4
+    for i in range(at, end):
         row = gathered[i]
         for j in range(len(hidden)):
             hidden[j] += rows[row, j]
