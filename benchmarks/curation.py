@@ -7,8 +7,8 @@ id are measured by themselves (`benchmarks.curation_match`, `benchmarks.curation
 pools of all seeds and mixes as one, their languages hidden, against the study's lists. The plain pipeline asks fastText
 text by text, walks one pyahocorasick automaton a language, keeps Python lists, writes JSON a shard, and reads it again
 to sample. Ours is `curate_pool` with one worker, its start and its report included. Neither is charged for building its
-automata or index, nor ours for compiling, which a checkout does once. Both must find the same language and entries for every pair, and the same keep probability for every
-pair that is kept.
+automata or index, nor ours for compiling, which a checkout does once. Both must find the same language and entries for
+every pair, and the same keep probability for every pair that is kept.
 
 The last line is one JSON object.
 """
