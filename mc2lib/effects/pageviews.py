@@ -34,18 +34,6 @@ CHUNK = 4 << 20
 LONGEST_LINE = 1 << 20
 
 
-def list_pageviews(folder: Path) -> list[Path]:
-    """The hourly files of a folder and those below it, by name.
-
-    Raises:
-        InputError: there is none.
-    """
-    files = sorted((p for p in folder.rglob("pageviews-*.gz") if FILE_NAME.fullmatch(p.name)), key=lambda p: p.name)
-    if not files:
-        raise InputError(str(folder), "no page-view files", "Put files such as pageviews-20240101-000000.gz there.")
-    return files
-
-
 def count_views(files: Sequence[Path], folder: Path, budget: int) -> tuple[dict[str, StoredCounts], Tally]:
     """Sum the views of each title over files, language by language.
 

@@ -427,10 +427,6 @@ def _count_dumps(
     return counted, failed
 
 
-def _size_of(task: _PartTask) -> int:
-    return task.part.stop - task.part.start
-
-
 def _part_tasks(folder: Path, language: str, dump: Path, wikipedia: Wikipedia) -> list[_PartTask]:
     segmenter = wikipedia.segmenters.get(language)
     make_segmenter(language, segmenter)  # a segmenter that is not there is told before hours of counting
