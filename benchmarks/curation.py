@@ -6,9 +6,9 @@ Needs a study whose pool and metadata are built (`make repro`, or `dvc repro met
 id are measured by themselves (`benchmarks.curation_match`, `benchmarks.curation_lid`), then the whole: the packaged
 pools of all seeds and mixes as one, their languages hidden, against the study's lists. The plain pipeline asks fastText
 text by text, walks one pyahocorasick automaton a language, keeps Python lists, writes JSON a shard, and reads it again
-to sample. Ours is `curate_pool` with one worker and its report. Neither is charged for what is there before the first pair:
-automata or index, ours not for compiling, which a checkout does once, nor for the import of the library. Both must find the same language and entries for
-every pair, and the same keep probability for every pair that is kept.
+to sample. Ours is `curate_pool` with one worker, and its report. Neither is charged for what is there before the first
+pair: automata or index, the library imported and, of ours, compiled, which a checkout does once. Both must find the same
+language and entries for every pair, and the same keep probability for every pair that is kept.
 
 The last line is one JSON object.
 """
