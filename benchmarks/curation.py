@@ -7,8 +7,8 @@ id are measured by themselves (`benchmarks.curation_match`, `benchmarks.curation
 pools of all seeds and mixes as one, their languages hidden, against the study's lists. The plain pipeline asks fastText
 text by text, walks one pyahocorasick automaton a language, keeps Python lists, writes JSON a shard, and reads it again
 to sample. Ours is `curate_pool` with one worker, and its report. Neither is charged for what is there before the first
-pair: automata or index, the library imported and, of ours, compiled, which a checkout does once. Both must find the same
-language and entries for every pair, and the same keep probability for every pair that is kept.
+pair: automata or index, the library imported and, of ours, compiled, which a checkout does once. Both must find
+the same language and entries for every pair, and the same keep probability for every pair that is kept.
 
 The last line is one JSON object.
 """
