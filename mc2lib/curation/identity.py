@@ -7,6 +7,7 @@ and its text. So two files, or two readers, that hold the same pair give it the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -127,15 +128,31 @@ def _meet(slots: U64, filled: npt.NDArray[np.bool_], ids: U64) -> npt.NDArray[np
     return before
 
 
-def find_shared(parts: Iterable[U64], count: int) -> tuple[U64, npt.NDArray[np.bool_]]:
-    """Ids that stand in more than one part.
+@dataclass(frozen=True)
+class Shared:
+    """The ids that stand in more than one part.
+
+    Args:
+        slots: uint64, every id met, in a hash table.
+        owners: int32, row for row of `slots`: 0 empty, below zero an id that several parts have.
+        parts: bool [parts], which have any of those.
+    """
+
+    slots: U64
+    owners: npt.NDArray[np.int32]
+    parts: npt.NDArray[np.bool_]
+
+    def holds(self, ids: U64) -> npt.NDArray[np.bool_]:
+        """Which of `ids` stand in more than one part."""
+        return np.asarray(_is_shared(self.slots, self.owners, ids))
+
+
+def find_shared(parts: Iterable[U64], count: int) -> Shared:
+    """Find the ids that stand in more than one part.
 
     Args:
         parts: uint64 ids, a part after another; one may stand in a part often.
         count: how many parts.
-
-    Returns:
-        (those ids, ascending; bool [count], which parts have any of them).
     """
     ids, owners, filled = np.zeros(1 << 12, np.uint64), np.zeros(1 << 12, np.int32), 0
     touched = np.zeros(count, bool)
@@ -146,7 +163,7 @@ def find_shared(parts: Iterable[U64], count: int) -> tuple[U64, npt.NDArray[np.b
             ids, owners = np.zeros(4 * len(ids), np.uint64), np.zeros(4 * len(ids), np.int32)
             _settle(ids, owners, *before)
         filled += _own(ids, owners, found, part + 1, touched)
-    return np.sort(ids[owners < 0]), touched
+    return Shared(ids, owners, touched)
 
 
 @njit(cache=True)
@@ -179,3 +196,55 @@ def _settle(
         while owners[slot] != 0:
             slot = (slot + np.uint64(1)) & last
         ids[slot], owners[slot] = old[row], old_owners[row]
+
+
+@njit(cache=True)
+def _is_shared(
+    ids: U64, owners: npt.NDArray[np.int32], wanted: U64
+) -> npt.NDArray[np.bool_]:  # pragma: no cover (compiled)
+    last = np.uint64(len(ids) - 1)
+    shared = np.zeros(len(wanted), np.bool_)
+    for row in range(len(wanted)):
+        slot = (wanted[row] * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & last
+        while owners[slot] != 0 and ids[slot] != wanted[row]:
+            slot = (slot + np.uint64(1)) & last
+        shared[row] = owners[slot] < 0
+    return shared
+
+
+@njit(cache=True)
+def find_rows(ids: U64, wanted: U64) -> npt.NDArray[np.int64]:  # pragma: no cover (compiled)
+    """Where ids stand in a long column of them.
+
+    Args:
+        ids: uint64, ascending; each may stand there often.
+        wanted: uint64, ascending and distinct.
+
+    Returns:
+        int64, ascending: every row of `ids` that holds one of `wanted`.
+    """
+    first, last = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
+    at, total = 0, 0
+    for number in range(len(wanted)):
+        one, step = wanted[number], 1
+        while at + step < len(ids) and ids[at + step] < one:  # it lies not far behind the one before
+            step *= 2
+        low, high = at + step // 2, min(at + step, len(ids))
+        while low < high:
+            middle = (low + high) // 2
+            if ids[middle] < one:
+                low = middle + 1
+            else:
+                high = middle
+        at = low
+        first[number] = at
+        while at < len(ids) and ids[at] == one:
+            at += 1
+        last[number] = at
+        total += at - first[number]
+    rows, filled = np.empty(total, np.int64), 0
+    for number in range(len(wanted)):
+        for row in range(first[number], last[number]):
+            rows[filled] = row
+            filled += 1
+    return rows

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -315,8 +316,11 @@ def _evaluation_hashes(params: CuratePool, out: Path) -> Path | None:
 
 def _stamps(metadata: Path) -> tuple[tuple[str, int, int], ...]:
     """Names, sizes and times of the metadata files: what a change shows in."""
-    found = ((path.name, path.stat()) for path in sorted(metadata.glob("*.parquet")))
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+    if not metadata.is_dir():
+        return ()
+    with os.scandir(metadata) as files:  # looked through after every shard
+        found = [(file.name, file.stat()) for file in files if file.name.endswith(".parquet")]
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in found))
 
 
 def _changed(setup: _Setup) -> str | None:
@@ -516,8 +520,8 @@ def _take(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def _sum_counts(parts: Sequence[pa.Table]) -> pa.Table:
     """Counts of batches as those of the shard, by language and entry."""
-    if not parts:
-        return COUNTS.empty_table()
+    if len(parts) < 2:
+        return parts[0] if parts else COUNTS.empty_table()
     summed = pa.concat_tables(parts).group_by(["language", "entry"], use_threads=False).aggregate([("count", "sum")])
     table = summed.rename_columns(["language", "entry", "count"])
     return table.sort_by([("language", "ascending"), ("entry", "ascending")]).cast(COUNTS)
@@ -674,17 +678,18 @@ def _write_entries(setup: _Setup, total: Mapping[str, Any], keep: Floats, ends: 
             ("language", pa.dictionary(pa.int32(), pa.string())),
             ("entry_id", pa.int32()),
             METADATA.field("entry"),
-            METADATA.field("source"),
+            ("source", pa.dictionary(pa.int32(), pa.string())),
             ("count", pa.int64()),
             ("keep_probability", pa.float64()),
         ]
     )
     with write_made(setup.out / "entries.parquet", schema, {}) as writer:
         for group, name in enumerate(groups):
-            metadata = read_table(setup.metadata / f"{name}.parquet", METADATA)
+            path = setup.metadata / f"{name}.parquet"
+            metadata = read_table(path, columns=["entry", "source"], dictionaries=["source"])
             size = len(total[name])
             if metadata.num_rows != size:
-                raise InputError(str(setup.metadata / f"{name}.parquet"), CHANGED, CHANGED_CURE)
+                raise InputError(str(path), CHANGED, CHANGED_CURE)
             columns = [
                 pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), pa.array([name])),
                 np.arange(size, dtype=np.int32),

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from mc2lib.curation.balance import U64, Floats, Mask
 from mc2lib.curation.curate import Codes, draw_epoch, draw_steps, keep_pairs
-from mc2lib.curation.identity import find_shared
+from mc2lib.curation.identity import find_rows, find_shared
 from mc2lib.effects.claims import read_made, write_made
 from mc2lib.effects.files import atomic, digest, read_json, read_table, write_json
 from mc2lib.schemas import CURATED, POOL
@@ -92,9 +92,11 @@ def is_duplicate(out: Path, image_ids: U64) -> Mask:
     return np.asarray(gone[places] == image_ids)
 
 
-def read_matches(out: Path, name: str, columns: list[str] | None = None) -> pa.Table:
-    """A shard's matched pairs without those of duplicates; `columns` holds image_id."""
-    table = read_table(match_path(out, name), columns=columns)
+def read_matches(
+    out: Path, name: str, columns: list[str] | None = None, dictionaries: Sequence[str] = ()
+) -> pa.Table:
+    """A shard's matched pairs without those of duplicates; `columns` holds image_id. See `read_table`."""
+    table = read_table(match_path(out, name), columns=columns, dictionaries=dictionaries)
     gone = is_duplicate(out, table["image_id"].to_numpy())
     return table.filter(pa.array(~gone)) if gone.any() else table
 
@@ -141,21 +143,20 @@ def find_repeats(out: Path, shards: Sequence[str], duplicates: str = "", at_once
 def _find_repeats(out: Path, shards: Sequence[str], number: int, passes: int) -> list[npt.NDArray[Any]]:
     """The columns of REPEATS for the images of one pass, by image; later passes hold higher ids."""
 
-    def ids(name: str, column: str) -> U64:
-        found: U64 = read_matches(out, name, list(dict.fromkeys(["image_id", column])))[column].to_numpy()
-        return found
+    def here(images: U64) -> Mask:
+        return np.asarray((images >> np.uint64(32)) * np.uint64(passes) >> np.uint64(32) == number)
 
-    def here(images: U64) -> U64:
-        part = (images >> np.uint64(32)) * np.uint64(passes) >> np.uint64(32)
-        return images[part == number]
+    def images_of(name: str) -> U64:
+        images: U64 = read_matches(out, name, ["image_id"])["image_id"].to_numpy()
+        return images if passes == 1 else images[here(images)]
 
-    several, touched = find_shared((here(ids(name, "image_id")) for name in shards), len(shards))
+    several = find_shared(map(images_of, shards), len(shards))
     parts: list[list[npt.NDArray[Any]]] = [[np.zeros(0, kind)] for kind in REPEATS.values()]
-    for place in np.flatnonzero(touched).tolist():
-        name = shards[place]
-        images = ids(name, "image_id")
-        rows = several[np.minimum(np.searchsorted(several, images), len(several) - 1)] == images
-        found = images[rows], ids(name, "pair_id")[rows], np.full(rows.sum(), place, np.int32)
+    for place in np.flatnonzero(several.parts).tolist():
+        pairs = read_matches(out, shards[place], ["image_id", "pair_id"])
+        images = pairs["image_id"].to_numpy()
+        rows = several.holds(images)  # of this pass only: others' were not met
+        found = images[rows], pairs["pair_id"].to_numpy()[rows], np.full(rows.sum(), place, np.int32)
         for part, column in zip(parts, found, strict=True):
             part.append(column)
     columns = [np.concatenate(part) for part in parts]
@@ -189,10 +190,7 @@ def read_rivals(out: Path, place: int, image_ids: U64) -> tuple[U64, U64, Mask]:
     images, pairs, shards = open_repeats(out)
     wanted = np.sort(image_ids)
     wanted = wanted[np.concatenate([[True], wanted[1:] != wanted[:-1]])] if len(wanted) else wanted
-    first, last = (np.searchsorted(images, wanted, side) for side in ("left", "right"))
-    lengths = last - first
-    starts = np.cumsum(lengths) - lengths
-    rows = np.repeat(first - starts, lengths) + np.arange(lengths.sum())
+    rows = find_rows(np.asarray(images), wanted) if len(images) else np.zeros(0, np.int64)
     rows = rows[shards[rows] != place]
     return images[rows], pairs[rows], shards[rows] < place
 
@@ -230,7 +228,7 @@ def _write_epoch(
     steps = {"matched": np.ones(len(pairs), bool), "drawn": drawn, "kept": kept}
     counted = {step: count_values(pairs["language"].filter(pa.array(mask))) for step, mask in steps.items()}
     tally = {name: {step: found.get(name, 0) for step, found in counted.items()} for name in sorted(counted["matched"])}
-    table = pairs.filter(pa.array(kept)).drop_columns(["image_id"])
+    table = _take_kept(pairs, kept)
     with write_made(curated_path(out, name, epoch), table.schema, {"from": made, "tally": tally}) as writer:
         writer.write_table(table)
     return tally
@@ -249,15 +247,21 @@ def read_candidates(out: Path, name: str) -> pa.Table:
         name: of the shard.
 
     Returns:
-        CURATED's columns, uid and url where the pool has them, and image_id, in the pool's order.
+        CURATED's columns, uid and url where the pool has them, and image_id, in the pool's order; strings may be
+        dictionaries of them, as most pairs will not be drawn.
     """
-    matches = read_matches(out, name)
+    matches = read_matches(out, name, dictionaries=["image", "alt_text"])
     keep = open_keep(out)
     probability = keep_pairs(matches, keep.groups, keep.ends, keep.keep)
     pairs = matches.append_column("keep_probability", pa.array(probability))
+    return pairs.drop_columns(["entries"])
+
+
+def _take_kept(pairs: pa.Table, kept: Mask) -> pa.Table:
+    """The kept ones of `read_candidates`: CURATED, and uid and url where the pool has them."""
     extras = [field for field in EXTRAS if field.name in pairs.column_names]
-    schema = pa.schema([*CURATED, *extras, POOL.field("image_id")])
-    return pairs.select(schema.names).cast(schema)
+    schema = pa.schema([*CURATED, *extras])
+    return pairs.select(schema.names).filter(pa.array(kept)).cast(schema)
 
 
 def draw_shards(out: Path, seed: int, epoch: int) -> Iterator[pa.Table]:
@@ -277,4 +281,4 @@ def draw_shards(out: Path, seed: int, epoch: int) -> Iterator[pa.Table]:
     for place, name in enumerate(read_json(out / "report.json")["shards"]):
         pairs = read_candidates(out, name)
         kept = draw_epoch(pairs, seed, epoch, read_rivals(out, place, pairs["image_id"].to_numpy()))
-        yield pairs.filter(pa.array(kept)).drop_columns(["image_id"])
+        yield _take_kept(pairs, kept)

@@ -162,12 +162,13 @@ def _run_here(
 def _context(function: Callable[[Any], Any]) -> BaseContext:
     """How workers start: never by forking this process, whose threads (Arrow's, Numba's) do not survive that.
 
-    A fork server imports the library once, so that a worker, or its replacement, is there at once.
+    A fork server imports the library once, and sets up what it compiles with, so that a worker, or its
+    replacement, is there at once.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([function.__module__])
+    context.set_forkserver_preload([function.__module__, "mc2lib.effects.preload"])
     return context
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,19 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema | None = None) ->
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file, held to `schema` if one is given.
+def read_table(
+    path: Path,
+    schema: pa.Schema | None = None,
+    columns: list[str] | None = None,
+    dictionaries: Sequence[str] = (),
+) -> pa.Table:
+    """Read a Parquet file.
+
+    Args:
+        path: of the file.
+        schema: held to it if one is given.
+        columns: to read; all if left out.
+        dictionaries: columns of strings that come as the file has them, each value once.
 
     Raises:
         InputError: the file is missing, truncated, not Parquet or of another shape.
@@ -56,7 +67,8 @@ def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] |
     if not path.exists():
         raise InputError(str(path), "no such file", "Run `dvc repro` for the stage that makes it.")
     try:
-        table = pq.read_table(path, columns=columns)
+        with pq.ParquetFile(path, read_dictionary=dictionaries) as file:
+            table = file.read(columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(str(path), f"not a whole Parquet file ({error})", "Delete it and run `dvc repro`.") from error
     return check(table, schema, str(path)) if schema is not None else table

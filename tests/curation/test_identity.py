@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mc2lib.curation.identity import Met, find_shared, hash_strings, image_ids, pair_ids
+from mc2lib.curation.identity import Met, find_rows, find_shared, hash_strings, image_ids, pair_ids
 
 
 def test_the_best_name_counts():
@@ -70,12 +70,20 @@ def test_met_grows():
 @given(st.lists(st.lists(st.integers(0, 25), max_size=12), max_size=7))
 def test_shared_ids_are_those_of_several_parts(parts):
     shared = {number for number in range(26) if sum(number in part for part in parts) > 1}
-    ids, touched = find_shared((np.array(part, np.uint64) for part in parts), len(parts))
-    assert ids.tolist() == sorted(shared)
-    assert touched.tolist() == [not shared.isdisjoint(part) for part in parts]
+    found = find_shared((np.array(part, np.uint64) for part in parts), len(parts))
+    assert found.holds(np.arange(27, dtype=np.uint64)).tolist() == [number in shared for number in range(27)]
+    assert found.parts.tolist() == [not shared.isdisjoint(part) for part in parts]
 
 
 def test_many_ids_are_looked_through():
     ids = np.arange(30_000, dtype=np.uint64) << np.uint64(32)
-    shared, touched = find_shared([ids[:20_000], ids[20_000:], ids[9_990:10_010], ids[:0]], 4)
-    assert shared.tolist() == ids[9_990:10_010].tolist() and touched.tolist() == [True, False, True, False]
+    found = find_shared([ids[:20_000], ids[20_000:], ids[9_990:10_010], ids[:0]], 4)
+    assert ids[found.holds(ids)].tolist() == ids[9_990:10_010].tolist()
+    assert found.parts.tolist() == [True, False, True, False]
+
+
+@given(st.lists(st.integers(0, 40), max_size=60), st.sets(st.integers(0, 42)))
+def test_rows_are_found_in_a_long_column(column, wanted):
+    ids = np.array(sorted(column), np.uint64)
+    rows = find_rows(ids, np.array(sorted(wanted), np.uint64))
+    assert rows.tolist() == [row for row, one in enumerate(ids.tolist()) if one in wanted]
