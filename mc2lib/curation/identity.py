@@ -1,7 +1,8 @@
 """Ids of images and pairs from what the source calls them, the same however its files are split.
 
 An image's id is a hash of the best name its pool gives it; a pair's id is a hash of its image's id
-and its text. So two files, or two readers, that hold the same pair give it the same id.
+and its text. So two files, or two readers, that hold the same pair give it the same id, where the pool
+has ids or urls; a bare key is an image's name only together with its shard's.
 """
 
 from __future__ import annotations

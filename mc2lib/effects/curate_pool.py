@@ -74,7 +74,7 @@ from mc2lib.effects.language_model import load_language_model
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_batches
 from mc2lib.errors import InputError
 from mc2lib.params import CuratePool, Machine
-from mc2lib.schemas import MATCHES, METADATA, POOL
+from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
 
 Section = TypeVar("Section", CuratePool, Machine)
 
@@ -82,7 +82,7 @@ REPORT_SECONDS = 5.0
 #: Rows of count files that are added up at once, of some 60 bytes each.
 COUNTS_AT_ONCE = 1 << 23
 #: Written again if the way to write them changes.
-VERSION = 1
+VERSION = 2
 
 MATCHED = pa.schema([*MATCHES, POOL.field("image_id"), POOL.field("image"), POOL.field("alt_text")])
 
@@ -187,11 +187,12 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
             duplicates = _take_out_duplicates(out, shards, images, params, machine)
         else:
             forget_duplicates(out)
+        tally = sum_tallies(read_made(_count_path(out, name))["tally"] for name in shards)
+        _refuse_unrated(params, tally)
         made = balance_shards(setup, shards, params, duplicates.made)
         repeats = find_repeats(out, shards, duplicates.made)
         sampled = _sample_shards(out, shards, made, repeats, params, machine)
         _refuse_change(setup)
-        tally = sum_tallies(read_made(_count_path(out, name))["tally"] for name in shards)
         facts: dict[str, Any] = {
             "format": source.format,
             "metadata": setup.metadata_digest,
@@ -268,6 +269,13 @@ def _check_place(out: Path, source: PoolSource) -> None:
 def _check_images(params: CuratePool, source: PoolSource) -> None:
     if params.duplicates and not any(shard.images or shard.format.startswith("datasets") for shard in source.shards):
         raise InputError("duplicates", "this pool holds no images", "Download it with img2dataset, or leave it out.")
+
+
+def _refuse_unrated(params: CuratePool, tally: Mapping[str, Any]) -> None:
+    """Refuse a limit on what the pool says of none of its images: it would keep them all."""
+    for name in ("nsfw", "faces"):
+        if getattr(params, name) is not None and tally.get("pairs") and not tally["reader"].get(f"rated: {name}"):
+            raise InputError(name, f"no row of the pool has the field '{name}'", "Leave this limit out.")
 
 
 # ---------------------------------------------------------------------- metadata
@@ -497,7 +505,13 @@ def _evaluation_images(shard: Shard, setup: _Setup) -> pa.Array:
 
 def _drop_unwanted(batch: pa.Table, setup: _Setup, images: pa.Array, tally: Counter[str]) -> pa.Table:
     """Leave out what hygiene asks to, and count it."""
-    marked = flagged(batch, setup.nsfw, setup.faces)
+    asked = [name for name, limit in (("nsfw", setup.nsfw), ("faces", setup.faces)) if limit is not None]
+    said = batch.select(["image"])
+    for name in asked:  # a shard whose rows all lack the field says nothing of them
+        has = name in batch.column_names
+        said = said.append_column(name, batch[name] if has else pa.nulls(len(batch), WEB.field(name).type))
+        tally[f"rated: {name}"] += len(batch) - said[name].null_count
+    marked = flagged(said, setup.nsfw, setup.faces)
     known = pc.is_in(batch["image"], images).to_numpy() & ~marked
     tally["dropped: marked by the pool (nsfw, faces)"] += int(marked.sum())
     tally["dropped: image of the evaluation"] += int(known.sum())

@@ -24,7 +24,7 @@ from mc2lib.curation.curate import Codes, draw_epoch, draw_steps, keep_pairs
 from mc2lib.curation.identity import find_rows, find_shared
 from mc2lib.effects.claims import read_made, write_made
 from mc2lib.effects.files import atomic, digest, read_json, read_table, write_json
-from mc2lib.schemas import CURATED, POOL
+from mc2lib.schemas import CURATED
 
 #: Image ids that are held at once to find images with texts in several shards.
 IDS_AT_ONCE = 100_000_000
@@ -92,9 +92,7 @@ def is_duplicate(out: Path, image_ids: U64) -> Mask:
     return np.asarray(gone[places] == image_ids)
 
 
-def read_matches(
-    out: Path, name: str, columns: list[str] | None = None, dictionaries: Sequence[str] = ()
-) -> pa.Table:
+def read_matches(out: Path, name: str, columns: list[str] | None = None, dictionaries: Sequence[str] = ()) -> pa.Table:
     """A shard's matched pairs without those of duplicates; `columns` holds image_id. See `read_table`."""
     table = read_table(match_path(out, name), columns=columns, dictionaries=dictionaries)
     gone = is_duplicate(out, table["image_id"].to_numpy())

@@ -767,7 +767,10 @@ def _assemble(reading: _Reading, rows: pa.Table, unique: str = "") -> pa.Table:
     names = {name: rows[name] for name in ("uid", "url", "key") if name in rows.column_names}
     if not names:
         raise InputError(reading.shard.place, "no column names the images", "A pool needs uid, url or key.")
-    ids, named = image_ids(names)
+    # tars may begin their keys anew: without another name, an image is told from others by its tar too
+    place = pa.scalar(f"{reading.shard.name}/")
+    own_key = {"key": pc.binary_join_element_wise(place, names["key"], "")} if "key" in names else {}
+    ids, named = image_ids(names | own_key)
     if unique in names:
         own, has = image_ids({unique: names[unique]})
         repeats = np.zeros(total, bool)

@@ -670,3 +670,21 @@ def test_explain_needs_a_curated_pool(tmp_path: Path, capsys):
     assert main(["explain", str(tmp_path), "text"]) == 2
     error = capsys.readouterr().err
     assert "report.json: no such file" in error and "make curate" in error
+
+
+def test_tars_whose_keys_begin_anew_hold_different_images(metadata: Path, tmp_path: Path):
+    for number, text in enumerate(TEXTS[:2]):
+        write_tar(tmp_path / "pool" / f"{number}.tar", [("0.jpg", jpg(number)), ("0.txt", text.encode())])
+    outcome = curate_pool(open_pool(tmp_path / "pool"), metadata, tmp_path / "out", CuratePool(t_en=1000), HERE)
+    assert outcome.steps["left"].iloc[-1] == 2
+
+
+def test_a_shard_that_says_nothing_of_its_images_loses_none(metadata: Path, tmp_path: Path):
+    for number, fields in enumerate([b"{}", b'{"nsfw": "NSFW"}', b'{"nsfw": "UNLIKELY"}']):
+        members = [("0.jpg", jpg(number)), ("0.json", fields), ("0.txt", TEXTS[0].encode())]
+        write_tar(tmp_path / "pool" / f"{number}.tar", members)
+    source = open_pool(tmp_path / "pool")
+    outcome = curate_pool(source, metadata, tmp_path / "out", CuratePool(t_en=1000, nsfw=0.5), HERE)
+    assert not outcome.quarantined and outcome.steps["left"].iloc[-1] == 2
+    with pytest.raises(InputError, match="no row of the pool has the field 'faces'"):
+        curate_pool(source, metadata, tmp_path / "out", CuratePool(t_en=1000, faces=1), HERE)

@@ -85,11 +85,16 @@ def samples() -> dict[str, tuple[bytes, str]]:
     return drawn
 
 
+def sample(key: str, image: bytes, text: str) -> list[tuple[str, bytes]]:
+    """Members of a tar; `uid` makes the image the same in every tar."""
+    return [(f"{key}.json", json.dumps({"uid": key}).encode()), (f"{key}.png", image), (f"{key}.txt", text.encode())]
+
+
 def write_samples(folder: Path, drawn: dict[str, tuple[bytes, str]], shards: int = 3, without: Set[str] = frozenset()):
     """A webdataset; what is left out changes no other sample's shard."""
     for number in range(shards):
         keys = [key for key in sorted(drawn)[number::shards] if key not in without]
-        parts = [((f"{key}.png", drawn[key][0]), (f"{key}.txt", drawn[key][1].encode())) for key in keys]
+        parts = [sample(key, *drawn[key]) for key in keys]
         write_tar(folder / f"{number:05d}.tar", [member for part in parts for member in part])
     return folder
 
@@ -97,7 +102,7 @@ def write_samples(folder: Path, drawn: dict[str, tuple[bytes, str]], shards: int
 def slow_gone(drawn: dict[str, tuple[bytes, str]], within: int | None) -> set[str]:
     """Keys of the images that go: all pairs, one by one; None compares the bytes."""
     keys = list(drawn)
-    ids = dict(zip(keys, image_ids({"key": pa.array(keys)})[0].tolist(), strict=True))
+    ids = dict(zip(keys, image_ids({"uid": pa.array(keys)})[0].tolist(), strict=True))
     hashes = dict(zip(keys, hash_images((k, drawn[k][0]) for k in keys)["hash"].to_pylist(), strict=True))
 
     def alike(a: str, b: str) -> bool:
@@ -168,7 +173,7 @@ def test_every_format_that_holds_images(format: str, metadata: Path, tmp_path: P
     if format == "packaged":  # the images lie in tars of their own
         for number in range(2):
             write_tar(pool / f"images-{number}.tar", [(f"{key}.png", drawn[key][0]) for key in keys[number::2]])
-        ids = image_ids({"key": pa.array(keys)})[0]
+        ids = image_ids({"uid": pa.array(keys)})[0]
         columns = [pa.array(range(len(keys)), pa.uint64()), ids, keys, texts, ["en"] * len(keys)]
         pq.write_table(pa.table([pa.array(c) for c in columns], schema=POOL), pool / "pairs-00000.parquet")
     else:
@@ -185,18 +190,17 @@ def test_every_format_that_holds_images(format: str, metadata: Path, tmp_path: P
 def test_one_image_in_several_shards_is_no_duplicate_of_itself(metadata: Path, tmp_path: Path):
     """It draws one of its texts, as it does where nobody asks for duplicates."""
     for number in range(2):
-        write_tar(tmp_path / "pool" / f"{number}.tar", [("a.png", draw(1)), ("a.txt", TEXTS[number].encode())])
+        write_tar(tmp_path / "pool" / f"{number}.tar", sample("a", draw(1), TEXTS[number]))
     steps = run(tmp_path / "pool", metadata, tmp_path / "out").steps.set_index("step")["change"]
     assert steps["duplicate image"] == 0 and steps["image drew another text"] == -1
 
 
 def test_an_image_that_goes_goes_from_all_its_shards(metadata: Path, tmp_path: Path):
-    ids = dict(zip("abcdef", image_ids({"key": pa.array(list("abcdef"))})[0].tolist(), strict=True))
+    ids = dict(zip("abcdef", image_ids({"uid": pa.array(list("abcdef"))})[0].tolist(), strict=True))
     high, low = max(ids, key=ids.get), min(ids, key=ids.get)
     for number in range(2):
-        members = [(f"{high}.png", draw(1)), (f"{high}.txt", TEXTS[number].encode())]
-        write_tar(tmp_path / "pool" / f"{number}.tar", members)
-    write_tar(tmp_path / "pool" / "2.tar", [(f"{low}.png", draw(1)), (f"{low}.txt", TEXTS[2].encode())])
+        write_tar(tmp_path / "pool" / f"{number}.tar", sample(high, draw(1), TEXTS[number]))
+    write_tar(tmp_path / "pool" / "2.tar", sample(low, draw(1), TEXTS[2]))
     outcome = run(tmp_path / "pool", metadata, tmp_path / "out")
     assert outcome.steps.set_index("step").loc["duplicate image", "change"] == -2
     report = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -205,11 +209,10 @@ def test_an_image_that_goes_goes_from_all_its_shards(metadata: Path, tmp_path: P
 
 def test_an_image_whose_texts_match_nothing_takes_no_other_with_it(metadata: Path, tmp_path: Path):
     keys = ["a", "b"]
-    ids = image_ids({"key": pa.array(keys)})[0]
+    ids = image_ids({"uid": pa.array(keys)})[0]
     low, high = (keys[i] for i in np.argsort(ids))
     texts = {low: "There is nothing that we know of", high: TEXTS[0]}
-    members = [(f"{k}.{kind}", part) for k in keys for kind, part in (("png", draw(1)), ("txt", texts[k].encode()))]
-    write_tar(tmp_path / "pool" / "0.tar", members)
+    write_tar(tmp_path / "pool" / "0.tar", [member for key in keys for member in sample(key, draw(1), texts[key])])
     steps = run(tmp_path / "pool", metadata, tmp_path / "out").steps.set_index("step")["change"]
     assert steps["no entry matched"] == -1 and steps["duplicate image"] == 0
 
