@@ -6,6 +6,7 @@
 #   make arm ARM=name     one arm of params.yaml, its evaluation and the report
 #   make trial ARM=name   one arm on the validation styles, in a temporary folder; SET="training.steps=640 …" to tune
 #   make curate POOL=dir  a pool of your own, of any known format, to a curated one [OUT=dir ARGS=…]
+#   make train POOL=dir   CLIP on that pool as it was curated, a new draw each epoch [OUT=… RUN=… SCALE=workstation ARGS=…]
 #   make metadata         lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
 #   make lab              JupyterLab on the notebooks
 #   make plan SCALE=name  what a scale would cost, without running it
@@ -20,6 +21,7 @@ SCALE ?=
 ARM ?=
 POOL ?=
 OUT ?=
+RUN ?=
 ARGS ?=
 SET ?=
 LANGUAGES ?=
@@ -28,7 +30,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate metadata lab plan bench check env clean
+.PHONY: help repro test smoke arm trial curate train metadata lab plan bench check env clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +55,10 @@ trial: env
 curate: env
 	@test -n "$(POOL)" || { echo "error: name the pool: make curate POOL=/path/to/pool [OUT=…]" >&2; exit 2; }
 	@$(python) -m mc2lib curate "$(POOL)" $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+train: env
+	@test -n "$(POOL)" || { echo "error: name the pool: make train POOL=/path/to/pool, after make curate" >&2; exit 2; }
+	@$(python) -m mc2lib train "$(POOL)" $(if $(OUT),--out "$(OUT)") $(if $(RUN),--run "$(RUN)") $(if $(SCALE),--scale "$(SCALE)") $(ARGS)
 
 metadata: env
 	@$(python) -m mc2lib metadata $(if $(LANGUAGES),--languages $(LANGUAGES)) $(ARGS)

@@ -61,6 +61,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     metadata.add_argument("--days", nargs="+", metavar="YYYY-MM-DD", help="of page views to fetch; else params.yaml's")
     metadata.add_argument("--folder", help="where everything lies; by default params.yaml's")
     add_curate_arguments(commands.add_parser("curate", help="curate a pool of your own"))
+    add_train_arguments(commands.add_parser("train", help="train on a curated pool of your own"))
     explain = commands.add_parser("explain", help="how a curated pool's recipe looks at one text")
     explain.add_argument("out", type=Path, metavar="OUT", help="a folder that `curate` wrote")
     explain.add_argument("text")
@@ -92,6 +93,25 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--engine", choices=("local", "ray"))
     curate.add_argument("--address", help="of a Ray cluster, host:port or auto")
     curate.add_argument("--processes", type=int, help="workers on this machine")
+
+
+def add_train_arguments(train: argparse.ArgumentParser) -> None:
+    """Give the command `train` its arguments; the numbers that are left out stand in the scale."""
+    train.add_argument("pool", metavar="POOL", help="the pool that was curated: it holds the images")
+    train.add_argument("--out", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
+    train.add_argument("--run", type=Path, help="where to write; by default OUT/runs/<seed>")
+    train.add_argument("--scale", help="a file of scales/; by default the one params.yaml names")
+    train.add_argument("--tower", default="small", help="of the scale")
+    train.add_argument("--tokenizer", default="gemma", choices=("gemma", "bytes"))
+    train.add_argument("--languages", default="all", choices=("english", "other", "all"))
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--steps", type=int)
+    train.add_argument("--batch-size", type=int, help="pairs a step over all ranks")
+    train.add_argument("--learning-rate", type=float)
+    train.add_argument("--prepare", action="store_true", help="write recipe and index of the images; start no rank")
+    for name in ("--format", "--text", "--image"):
+        train.add_argument(name, help="as of `curate`")
+    train.add_argument("--split", default="train", help="as of `curate`")
 
 
 def threshold(text: str) -> int | str:
@@ -132,6 +152,10 @@ def run(options: argparse.Namespace) -> int:
         from mc2lib.effects.curate_pool import curate_command
 
         return curate_command(root, options)
+    if options.command == "train":
+        from mc2lib.effects.pool_training import train_command
+
+        return train_command(root, options)
     if options.command == "explain":
         from mc2lib.effects.datacard import explain
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from mc2lib.effects.files import atomic, read_json, write_json
 from mc2lib.effects.paths import Paths
-from mc2lib.effects.vocabulary import load_text_encoder
+from mc2lib.effects.vocabulary import load_text_encoder, read_text_encoder
 from mc2lib.errors import InputError
 from mc2lib.params import Tower
 from mc2lib.training.augment import normalise
@@ -120,8 +120,11 @@ def load_encoder(run: Path) -> Encoder:
     """
     description = read_json(run / "model.json")
     tower = Tower(**description["tower"])
-    root = run.parents[2]
-    text_encoder = load_text_encoder(Paths(root), description["mix"], description["seed"], description["tokenizer"])
+    if "mix" in description:
+        paths = Paths(run.parents[2])
+        text_encoder = load_text_encoder(paths, description["mix"], description["seed"], description["tokenizer"])
+    else:  # of a pool of one's own: the tokenizer lies beside the weights
+        text_encoder = read_text_encoder(run)
     model = build_model(tower, text_encoder.vocabulary, description["context_length"])
     try:
         model.load_state_dict(load_file(run / "weights.safetensors"))

@@ -13,8 +13,8 @@ from mc2lib.errors import InputError, nearest
 from mc2lib.params import Params, parse
 
 
-def load_params(root: Path | str = ".") -> Params:
-    """The study's parameters from `root`/params.yaml and the scale it names.
+def load_params(root: Path | str = ".", scale: str | None = None) -> Params:
+    """The study's parameters from `root`/params.yaml and the scale it names, or another.
 
     Raises:
         InputError: a file is missing, is not YAML, or holds a value the study cannot use.
@@ -22,7 +22,7 @@ def load_params(root: Path | str = ".") -> Params:
     root = Path(root)
     study = read_yaml(root / "params.yaml")
     known = {path.stem: path for path in sorted((root / "scales").glob("*.yaml"))}
-    scale = str(study.get("scale"))
+    scale = scale or str(study.get("scale"))
     if scale not in known:
         raise InputError(str(root / "params.yaml"), f"no scale '{scale}' in scales/", nearest(scale, known))
     return parse(study, read_yaml(known[scale]))

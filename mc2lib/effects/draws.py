@@ -277,6 +277,11 @@ def draw_shards(out: Path, seed: int, epoch: int) -> Iterator[pa.Table]:
         InputError: there is no finished curated pool.
     """
     for place, name in enumerate(read_json(out / "report.json")["shards"]):
-        pairs = read_candidates(out, name)
-        kept = draw_epoch(pairs, seed, epoch, read_rivals(out, place, pairs["image_id"].to_numpy()))
-        yield _take_kept(pairs, kept)
+        yield draw_shard(out, name, place, seed, epoch)
+
+
+def draw_shard(out: Path, name: str, place: int, seed: int, epoch: int) -> pa.Table:
+    """The pairs that an epoch keeps of one shard; `place` is its number in the report's list. See `draw_shards`."""
+    pairs = read_candidates(out, name)
+    rivals = read_rivals(out, place, pairs["image_id"].to_numpy())
+    return _take_kept(pairs, draw_epoch(pairs, seed, epoch, rivals))

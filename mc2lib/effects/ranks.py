@@ -6,8 +6,9 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from mc2lib.effects.training import curated_shards, english_share
 from mc2lib.effects.vocabulary import load_text_encoder
 from mc2lib.errors import InputError
 from mc2lib.hashing import key
-from mc2lib.params import Augmentation, Params
+from mc2lib.params import Augmentation, Machine, Params, Tower, Training
 from mc2lib.training.augment import augment
 from mc2lib.training.optimisation import build_loss, build_optimizer, take_step
 from mc2lib.training.plan import Plan, learning_rate, plan_arm
@@ -52,61 +53,109 @@ def process_group() -> Iterator[Rank]:
         dist.destroy_process_group()
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """All that a run is trained by.
+
+    Args:
+        run: its folder.
+        title: what progress calls it.
+        seed: of initialisation and augmentation.
+        plan, tower, training, machine, context_length: its numbers.
+        fingerprint: digest of everything that shapes it.
+        text_encoder: makes the tokenizer.
+        batches: makes this rank's batches of some steps.
+        description: what model.json says beside the rest.
+    """
+
+    run: Path
+    title: str
+    seed: int
+    plan: Plan
+    tower: Tower
+    training: Training
+    machine: Machine
+    context_length: int
+    fingerprint: str
+    text_encoder: Callable[[], TextEncoder]
+    batches: Callable[[range, Rank], Iterator[Batch]]
+    description: Mapping[str, Any]
+
+
 def train_seed(paths: Paths, params: Params, arm: str, seed: int, here: Rank) -> None:
-    """Train one run on this rank: from its checkpoint if there is one, nothing if it is done."""
-    run = paths.run(arm, seed)
+    """Train one run of an arm on this rank: from its checkpoint if there is one, nothing if it is done."""
     shards = curated_shards(paths, params, arm, seed)
     plan = plan_arm(params, arm, english_share(paths, params, arm, seed))
-    vocabulary = paths.vocabulary(params.arms[arm].mix, seed, params.arms[arm].tokenizer)
-    if plan.batch_size % here.world:
-        fault = f"{here.world} ranks do not divide its batch of {plan.batch_size} pairs"
-        raise InputError(arm, fault, "Start a number of ranks that does.")
-    tars = sorted(paths.pool(params.arms[arm].mix, seed).glob("images-*.tar"))
-    fingerprint = run_digest(params, arm, seed, plan, [*shards, *tars, vocabulary])
-    if is_done(run, fingerprint):
+    mix, tokenizer = params.arms[arm].mix, params.arms[arm].tokenizer
+    tars = sorted(paths.pool(mix, seed).glob("images-*.tar"))
+
+    def batches(steps: range, here: Rank) -> Iterator[Batch]:
+        languages = params.arms[arm].languages
+        return stream_batches(shards, ImageStore(tars), languages, seed, plan.batch_size, steps, here.rank, here.world)
+
+    number, which = list(params.arms).index(arm) + 1, f"{params.seeds.index(seed) + 1}/{len(params.seeds)}"
+    recipe = Recipe(
+        run=paths.run(arm, seed),
+        title=f"arm {number}/{len(params.arms)} {arm} | seed {seed} ({which})",
+        seed=seed,
+        plan=plan,
+        tower=params.towers[params.arms[arm].tower],
+        training=params.training,
+        machine=params.machine,
+        context_length=params.arms[arm].context_length or params.training.context_length,
+        fingerprint=run_digest(params, arm, seed, plan, [*shards, *tars, paths.vocabulary(mix, seed, tokenizer)]),
+        text_encoder=lambda: load_text_encoder(paths, mix, seed, tokenizer),
+        batches=batches,
+        description={"arm": arm, "mix": mix, "tokenizer": tokenizer},
+    )
+    train_run(recipe, here)
+
+
+def train_run(recipe: Recipe, here: Rank) -> None:
+    """Train one run on this rank: from its checkpoint if there is one, nothing if it is done.
+
+    Raises:
+        InputError: the number of ranks does not divide the batch, or the data cannot be read.
+    """
+    run, plan, training, world = recipe.run, recipe.plan, recipe.training, here.world
+    if plan.batch_size % world:
+        fault = f"{world} ranks do not divide its batch of {plan.batch_size} pairs"
+        raise InputError(recipe.title, fault, "Start a number of ranks that does.")
+    if is_done(run, recipe.fingerprint):
         if here.rank == 0:
-            print(f"train {arm} | seed {seed} | already done", flush=True)
+            print(f"train {recipe.title} | already done", flush=True)
         return
-    state = load_checkpoint(run / "checkpoint.pt", fingerprint)
+    state = load_checkpoint(run / "checkpoint.pt", recipe.fingerprint)
     dist.barrier()  # every rank has looked before one sets aside what cannot be used
     if state is None and here.rank == 0:
         set_aside(run / "checkpoint.pt")
-    text_encoder = load_text_encoder(paths, params.arms[arm].mix, seed, params.arms[arm].tokenizer)
-    torch.manual_seed(key("initialisation", seed) % 2**63)
-    context_length = params.arms[arm].context_length or params.training.context_length
-    sharding, world = params.machine.sharding, here.world
-    model: Any = build_model(
-        params.towers[params.arms[arm].tower], text_encoder.vocabulary, context_length, sharding == "full"
-    ).to(here.device)
-    if params.machine.grad_checkpointing:
+    text_encoder = recipe.text_encoder()
+    torch.manual_seed(key("initialisation", recipe.seed) % 2**63)
+    sharding = recipe.machine.sharding
+    model: Any = build_model(recipe.tower, text_encoder.vocabulary, recipe.context_length, sharding == "full").to(
+        here.device
+    )
+    if recipe.machine.grad_checkpointing:
         model.set_grad_checkpointing()
-    bf16 = params.training.precision == "bf16" or (params.training.precision == "auto" and here.device.type == "cuda")
+    bf16 = training.precision == "bf16" or (training.precision == "auto" and here.device.type == "cuda")
     wrapped = distribute(model, here, sharding, bf16)
-    optimizer = build_optimizer(model, params.training)
+    optimizer = build_optimizer(model, training)
     start, log = 0, []
     if state is not None:
         scatter_state(model, optimizer, (state["model"], state["optimizer"]))
         start, log = int(state["step"]), _read_log(run, int(state["step"]))
     loss = build_loss(here.rank, world)
-    images = ImageStore(tars)
-    batches = stream_batches(
-        shards,
-        images,
-        params.arms[arm].languages,
-        seed,
-        plan.batch_size,
-        range(start, plan.steps),
-        here.rank,
-        world,
+    ready = (
+        _to_tensors(batch, text_encoder, recipe.context_length, recipe.seed, training.augmentation)
+        for batch in recipe.batches(range(start, plan.steps), here)
     )
-    ready = (_to_tensors(batch, text_encoder, context_length, seed, params.training.augmentation) for batch in batches)
-    progress = Progress(params, arm, seed, plan, start)
+    progress = Progress(recipe.title, plan, start)
     saved = time.monotonic()
     # beside a GPU, a thread makes batches; on a CPU it would only take the model's cores
     for step, (pixels, ids) in enumerate(prefetch(ready) if here.device.type == "cuda" else ready, start):
-        rate = learning_rate(step, params.training.learning_rate, params.training.warmup, plan.steps)
+        rate = learning_rate(step, training.learning_rate, training.warmup, plan.steps)
         pixels, ids = pixels.to(here.device), ids.to(here.device)
-        value = take_step(wrapped, loss, optimizer, pixels, ids, rate, params.training, bf16)
+        value = take_step(wrapped, loss, optimizer, pixels, ids, rate, training, bf16)
         if step % LOG_STEPS == 0 or step + 1 == plan.steps:
             dist.all_reduce(value)
             log.append(
@@ -119,24 +168,22 @@ def train_seed(paths: Paths, params: Params, arm: str, seed: int, here: Rank) ->
             )
         if here.rank == 0:
             progress.show(step + 1)
-        if here.agree(time.monotonic() - saved > params.machine.checkpoint_seconds):
+        if here.agree(time.monotonic() - saved > recipe.machine.checkpoint_seconds):
             whole = gather_state(model, optimizer)
             if here.rank == 0:
                 _write_log(run, log)
-                save_checkpoint(run / "checkpoint.pt", fingerprint, step + 1, *whole)
+                save_checkpoint(run / "checkpoint.pt", recipe.fingerprint, step + 1, *whole)
             saved = time.monotonic()
     weights, _ = gather_state(model, optimizer)
     if here.rank == 0:
         _write_log(run, log)
         description = {
-            "digest": fingerprint,
-            "arm": arm,
-            "seed": seed,
-            "tower": describe(params.towers[params.arms[arm].tower]),
-            "mix": params.arms[arm].mix,
-            "tokenizer": params.arms[arm].tokenizer,
+            **recipe.description,
+            "digest": recipe.fingerprint,
+            "seed": recipe.seed,
+            "tower": describe(recipe.tower),
             "vocabulary": text_encoder.vocabulary,
-            "context_length": context_length,
+            "context_length": recipe.context_length,
             "batch_size": plan.batch_size,
             "steps": plan.steps,
             "seen_pairs": plan.seen_pairs,
@@ -186,12 +233,10 @@ def _read_log(run: Path, step: int) -> list[dict[str, float]]:
 
 
 class Progress:
-    """Prints where a run stands, every few seconds: arm k of n, seed, step, pairs/s, time left."""
+    """Prints where a run stands, every few seconds: its title, step, pairs/s, time left."""
 
-    def __init__(self, params: Params, arm: str, seed: int, plan: Plan, start: int) -> None:
-        number = list(params.arms).index(arm) + 1
-        which = f"{params.seeds.index(seed) + 1}/{len(params.seeds)}"
-        self.head = f"train arm {number}/{len(params.arms)} {arm} | seed {seed} ({which})"
+    def __init__(self, title: str, plan: Plan, start: int) -> None:
+        self.head = f"train {title}"
         self.plan, self.start = plan, start
         self.began = self.shown = time.monotonic()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +30,9 @@ READ = 1 << 14
 
 
 Item = TypeVar("Item")
+
+#: Images and texts of some rows of a window.
+Take = Callable[[pa.Table, np.ndarray], tuple[Pixels, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,39 @@ def stream_windows(paths: Sequence[Path], languages: Languages, seed: int, windo
     """
     if not paths:
         raise InputError("curated pool", "no shard", "Run `dvc repro balance`.")
+
+    def read(epoch: int) -> Iterator[pa.Table]:
+        order = order_shards([path.name for path in paths], seed, epoch)
+        return _read([paths[i] for i in order], min(READ, window))
+
+    return shuffle_epochs(read, languages, seed, str(paths[0].parent), window)
+
+
+def order_shards(names: Sequence[str], seed: int, epoch: int) -> np.ndarray:
+    """The order in which an epoch reads shards: int64 indices of `names`."""
+    return np.argsort(mix([key(name) for name in names], key("shards", seed, epoch)), kind="stable")
+
+
+def shuffle_epochs(
+    read: Callable[[int], Iterator[pa.Table]], languages: Languages, seed: int, place: str, window: int = WINDOW
+) -> Iterator[pa.Table]:
+    """Yield what `read` gives for epoch 0, 1, … in shuffled tables, without end.
+
+    Args:
+        read: an epoch's pairs (pair_id, language and what else a batch is made of), in tables of any size.
+        languages: english, other (all but English) or all.
+        seed: of the run.
+        place: of the pairs, for the error.
+        window: rows shuffled together.
+
+    Raises:
+        InputError: no pair is left after the language filter.
+    """
     epoch = 0
     while True:
-        order = np.argsort(mix([key(path.name) for path in paths], key("shards", seed, epoch)), kind="stable")
         held: list[pa.Table] = []
         rows = total = 0
-        for table in _read([paths[i] for i in order], min(READ, window)):
+        for table in read(epoch):
             table = _select(table, languages)
             total += table.num_rows
             held.append(table)
@@ -71,9 +101,7 @@ def stream_windows(paths: Sequence[Path], languages: Languages, seed: int, windo
         if rows:
             yield _shuffle(held, seed, epoch)
         if not total:
-            raise InputError(
-                str(paths[0].parent), f"no pair left for languages '{languages}'", "Check the arm's curation."
-            )
+            raise InputError(place, f"no pair left for languages '{languages}'", "Check the arm's curation.")
         epoch += 1
 
 
@@ -125,22 +153,40 @@ def stream_batches(
         rank: this rank, of `world`.
         world: number of ranks.
     """
-    windows = stream_windows(paths, languages, seed)
+
+    def take(window: pa.Table, rows: np.ndarray) -> tuple[Pixels, list[str]]:
+        pairs = window.take(rows)
+        return images.take(pairs["image"].to_pylist()), pairs["alt_text"].to_pylist()
+
+    return cut_batches(stream_windows(paths, languages, seed), take, batch_size, steps, rank, world)
+
+
+def cut_batches(
+    windows: Iterator[pa.Table], take: Take, batch_size: int, steps: range, rank: int, world: int
+) -> Iterator[Batch]:
+    """Yield one rank's batches of the pairs that `windows` gives, see `stream_batches`.
+
+    Args:
+        windows: the stream's tables, one after another.
+        take: images and texts of some rows of a window.
+        batch_size, steps, rank, world: as of `stream_batches`.
+    """
     table, start = next(windows), 0  # `start` is the stream position of the table's first row
     for step in steps:
         positions = np.arange(step * batch_size + rank, (step + 1) * batch_size, world)
-        parts: list[pa.Table] = []
+        parts: list[tuple[Pixels, list[str]]] = []
         wanted = positions
         while len(wanted):
             inside = wanted[wanted < start + table.num_rows]
             if len(inside):
-                parts.append(table.take(inside - start))
+                parts.append(take(table, inside - start))
                 wanted = wanted[len(inside) :]
             if len(wanted):
                 start += table.num_rows
                 table = next(windows)
-        batch = pa.concat_tables(parts)
-        yield Batch(images.take(batch["image"].to_pylist()), batch["alt_text"].to_pylist(), positions)
+        yield Batch(
+            np.concatenate([part[0] for part in parts]), [text for part in parts for text in part[1]], positions
+        )
 
 
 def prefetch(items: Iterator[Item], ahead: int = 4) -> Iterator[Item]:

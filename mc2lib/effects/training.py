@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from mc2lib.effects.files import read_json, read_table, require_space
-from mc2lib.effects.machine import count_gpus, processes
+from mc2lib.effects.machine import count_gpus, count_workers
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
-from mc2lib.params import Params
+from mc2lib.params import Machine, Params
 from mc2lib.schemas import CURATED
 from mc2lib.training.plan import plan_arm
 
@@ -46,17 +47,34 @@ def train_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
     require_space(root, RUN_BYTES)
     for seed in params.seeds:
         curated_shards(paths, params, arm, seed)
-    ranks = count_ranks(params, arm, paths)
+    batches = [plan_arm(params, arm, english_share(paths, params, arm, seed)).batch_size for seed in params.seeds]
+    launch(
+        "mc2lib.effects.ranks", [str(root.resolve()), arm], count_ranks(params.machine, batches), params.machine, arm
+    )
+    return read_logs(root, params, arm)
+
+
+def launch(module: str, arguments: Sequence[str], ranks: int, machine: Machine, title: str) -> None:
+    """Start torchrun on this machine and print what its ranks print.
+
+    Args:
+        module: of a rank.
+        arguments: of the module.
+        ranks: how many.
+        machine: whose cores they share.
+        title: of the run, for the error.
+
+    Raises:
+        RuntimeError: a rank died; the next call continues from the last checkpoint.
+    """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    command += ["--module", "mc2lib.effects.ranks", str(root.resolve()), arm]
-    threads = str(max(1, processes(params) // ranks))
+    command += ["--module", module, *arguments]
+    threads = str(max(1, count_workers(machine) // ranks))
     environment = os.environ | {"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
     # torch warns once a rank of what open_clip's loss calls and of strides: nothing a person can act on
     environment["PYTHONWARNINGS"] = "ignore::FutureWarning,ignore::UserWarning"
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    with subprocess.Popen(
-        command, env=environment, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as run:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         assert run.stdout is not None
         try:
             tail = _relay(run.stdout)
@@ -65,9 +83,8 @@ def train_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
             raise
     if run.returncode != 0:
         raise RuntimeError(
-            f"arm {arm}: a rank died with exit status {run.returncode}; run again to continue\n" + "\n".join(tail)
+            f"{title}: a rank died with exit status {run.returncode}; run again to continue\n" + "\n".join(tail)
         )
-    return read_logs(root, params, arm)
 
 
 def _relay(lines: Any) -> list[str]:
@@ -79,10 +96,9 @@ def _relay(lines: Any) -> list[str]:
     return tail
 
 
-def count_ranks(params: Params, arm: str, paths: Paths) -> int:
-    """One rank a GPU, else one for every two cores; the largest such number that divides every seed's batch."""
-    wanted = count_gpus() or max(1, processes(params) // CORES_A_RANK)
-    batches = [plan_arm(params, arm, english_share(paths, params, arm, seed)).batch_size for seed in params.seeds]
+def count_ranks(machine: Machine, batches: Sequence[int]) -> int:
+    """One rank a GPU, else one for every two cores; the largest such number that divides every batch."""
+    wanted = count_gpus() or max(1, count_workers(machine) // CORES_A_RANK)
     return max(n for n in range(1, wanted + 1) if all(batch % n == 0 for batch in batches))
 
 

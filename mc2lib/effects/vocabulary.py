@@ -74,6 +74,12 @@ def load_text_encoder(paths: Paths, mix: str, seed: int, kind: str) -> TextEncod
     return TextEncoder(_load(source), content["kept"])
 
 
+def read_text_encoder(run: Path) -> TextEncoder:
+    """The tokenizer that lies beside the weights of a run on a pool, its vocabulary whole; bytes if there is none."""
+    path = run / "tokenizer.json"
+    return TextEncoder(_load(path) if path.exists() else None)
+
+
 @functools.lru_cache(maxsize=2)
 def _load(path: Path) -> Tokenizer:
     try:

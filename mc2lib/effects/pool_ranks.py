@@ -1,0 +1,96 @@
+"""One rank of a training run on a curated pool, as torchrun starts it; the run's folder says everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from mc2lib.effects.draws import draw_shard
+from mc2lib.effects.files import read_json, write_json
+from mc2lib.effects.pool_images import PoolImages
+from mc2lib.effects.ranks import Recipe, process_group, train_run
+from mc2lib.effects.sharding import Rank
+from mc2lib.effects.stream import Batch, cut_batches, order_shards, shuffle_epochs
+from mc2lib.effects.vocabulary import read_text_encoder
+from mc2lib.errors import InputError
+from mc2lib.params import Augmentation, Machine, Tower, Training
+from mc2lib.training.plan import Plan
+
+
+def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa.Table]:
+    """A new draw of the pool's pairs: what `draw_shards` gives for this epoch, its shards in an order of their own.
+
+    Args:
+        out: of `curate_pool`.
+        seed: of the curation.
+        epoch: from 0, whose draw is the one that curation wrote.
+        order_seed: of the run.
+
+    Returns:
+        CURATED's columns and shard, int32, its number in the report's list.
+    """
+    names = read_json(out / "report.json")["shards"]
+    for place in order_shards(names, order_seed, epoch).tolist():
+        table = draw_shard(out, names[place], place, seed, epoch)
+        yield table.append_column("shard", pa.array(np.full(len(table), place, np.int32)))
+
+
+def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
+    """The recipe that `start_run` wrote; and, once a rank made its batches, their images."""
+    content = read_json(run / "recipe.json")
+    training = Training(**{**content["training"], "augmentation": Augmentation(**content["training"]["augmentation"])})
+    tower = Tower(**content["tower"])
+    out, seed = Path(content["curated"]), content["seed"]
+    plan = Plan(training.batch_size, training.steps)
+    opened: list[PoolImages] = []
+
+    def batches(steps: range, here: Rank) -> Iterator[Batch]:
+        names = read_json(out / "report.json")["shards"]
+        threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+        opened.append(PoolImages(run / "images", names, tower.vision_cfg["image_size"], threads))
+        windows = shuffle_epochs(
+            lambda epoch: read_epoch(out, content["curation_seed"], epoch, seed), content["languages"], seed, str(out)
+        )
+        return cut_batches(windows, opened[0].take, plan.batch_size, steps, here.rank, here.world)
+
+    recipe = Recipe(
+        run=run,
+        title=f"{content['tower_name']} | seed {seed}",
+        seed=seed,
+        plan=plan,
+        tower=tower,
+        training=training,
+        machine=Machine(**content["machine"]),
+        context_length=training.context_length,
+        fingerprint=content["fingerprint"],
+        text_encoder=lambda: read_text_encoder(run),
+        batches=batches,
+        description={"tokenizer": content["tokenizer"], "languages": content["languages"]},
+    )
+    return recipe, opened
+
+
+def main(run: str) -> None:
+    """One rank of `start_run`."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    with process_group() as here:
+        recipe, images = read_recipe(Path(run))
+        train_run(recipe, here)
+        skipped = images[0].skipped if images else {}
+        if skipped:
+            write_json(skipped, Path(run) / f"skipped-{here.rank}.json")
+            print(f"rank {here.rank}: {len(skipped):,} images could not be decoded: {json.dumps(list(skipped)[:3])}")
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,150 @@
+"""Training on a curated pool of one's own, with a new draw each epoch: `make train POOL=…`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any, get_args
+
+from mc2lib.effects.claims import claim
+from mc2lib.effects.config import load_params
+from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json
+from mc2lib.effects.pool_images import write_image_index
+from mc2lib.effects.readers import PoolSource, open_pool
+from mc2lib.effects.training import count_ranks, launch
+from mc2lib.errors import InputError, nearest
+from mc2lib.params import Languages, Params
+
+#: Of what training on a pool computes: another number trains every run again.
+VERSION = 1
+#: Tokenizers whose whole vocabulary a pool of any size may use.
+TOKENIZERS = ("gemma", "bytes")
+
+
+def train_command(root: Path, options: argparse.Namespace) -> int:
+    """Train on the curated pool that a command line names; prints progress.
+
+    Args:
+        root: the study's folder, for params.yaml, scales/ and the tokenizer.
+        options: of `python -m mc2lib train`.
+
+    Returns:
+        exit status 0.
+    """
+    params = load_params(root, options.scale)
+    given = {"batch_size": options.batch_size, "steps": options.steps, "learning_rate": options.learning_rate}
+    training = dataclasses.replace(params.training, **{name: value for name, value in given.items() if value})
+    pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
+    source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
+    out = (options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name).resolve()
+    run = (options.run or out / "runs" / str(options.seed)).resolve()
+    params = dataclasses.replace(params, training=training)
+    print(f"{options.pool}: curated in {out}; run in {run}", flush=True)
+    chosen = (options.tower, options.tokenizer, options.languages, options.seed)
+    start_run(root, params, source, out, run, *chosen, prepare=options.prepare)
+    return 0
+
+
+def start_run(
+    root: Path,
+    params: Params,
+    source: PoolSource,
+    out: Path,
+    run: Path,
+    tower: str,
+    tokenizer: str = "gemma",
+    languages: Languages = "all",
+    seed: int = 0,
+    *,
+    prepare: bool = False,
+) -> None:
+    """Train one run on a curated pool with torchrun; a killed one continues, to the same weights.
+
+    Args:
+        root: the study's folder, for the tokenizer.
+        params: of which training, towers and machine are used.
+        source: the pool, which holds the images.
+        out: of `curate_pool`, which holds the pairs.
+        run: gets weights.safetensors, model.json, log.csv, tokenizer.json and the index of the images.
+        tower: a name of `params.towers`.
+        tokenizer: gemma or bytes, its vocabulary whole.
+        languages: english, other or all.
+        seed: of initialisation, order and augmentation.
+        prepare: write what the ranks read, and start none: torchrun is started by hand, on several nodes.
+
+    Raises:
+        InputError: the pool is not curated, holds no images, or is not the one that was curated.
+        RuntimeError: a rank died; the next call continues from the last checkpoint.
+    """
+    if tower not in params.towers:
+        raise InputError("tower", f"no tower '{tower}'", nearest(tower, params.towers))
+    if tokenizer not in TOKENIZERS:
+        raise InputError("tokenizer", f"no tokenizer '{tokenizer}' for a pool", nearest(tokenizer, TOKENIZERS))
+    if languages not in get_args(Languages):
+        raise InputError("languages", f"no choice '{languages}'", nearest(languages, get_args(Languages)))
+    if "image_size" not in params.towers[tower].vision_cfg:
+        raise InputError(f"towers.{tower}", "its vision_cfg says no image_size", "Write it into the scale.")
+    tars = _tars_of(source, out)
+    with claim(run):
+        write_image_index(tars, run / "images", params.machine)
+        if tokenizer != "bytes":
+            _copy_tokenizer(root, tokenizer, run)
+        content = _describe(params, out, tower, tokenizer, languages, seed)
+        content["fingerprint"] = _fingerprint(content, out, run)
+        # what changes nothing of the result comes after the fingerprint
+        content |= {"curated": str(out), "machine": dataclasses.asdict(params.machine), "tower_name": tower}
+        write_json(content, run / "recipe.json")
+        if prepare:
+            return
+        ranks = count_ranks(params.machine, [params.training.batch_size])
+        launch("mc2lib.effects.pool_ranks", [str(run)], ranks, params.machine, str(run))
+
+
+def _tars_of(source: PoolSource, out: Path) -> dict[str, tuple[Path, ...]]:
+    """By the names of the curated shards the tars with their images."""
+    if not (out / "report.json").exists():
+        raise InputError(str(out), "no curated pool here", f"Run `make curate POOL={source.root}` first.")
+    if not source.images:
+        cure = "Download it with img2dataset, curate that folder, and train on it; tars of a webdataset will do too."
+        raise InputError(str(source.root), f"this pool ({source.format}) holds no tars with images", cure)
+    found = {shard.name: shard.images for shard in source.shards}
+    for name in read_json(out / "report.json")["shards"]:
+        if not found.get(name):
+            fault = f"the pool has no images of its shard '{name}'"
+            raise InputError(str(source.root), fault, f"Run `make curate POOL={source.root}` again.")
+    return {name: found[name] for name in read_json(out / "report.json")["shards"]}
+
+
+def _copy_tokenizer(root: Path, tokenizer: str, run: Path) -> None:
+    """The tokenizer lies beside the weights, so that the run's folder is whole by itself."""
+    path = root / "data" / "sources" / "tokenizers" / f"{tokenizer}.json"
+    if not path.exists():
+        raise InputError(str(path), "no such tokenizer", "Run `python -m mc2lib sources`, which fetches it.")
+    with atomic(run / "tokenizer.json") as temporary:
+        shutil.copyfile(path, temporary)
+
+
+def _describe(params: Params, out: Path, tower: str, tokenizer: str, languages: str, seed: int) -> dict[str, Any]:
+    return {
+        "training": dataclasses.asdict(params.training),
+        "tower": dataclasses.asdict(params.towers[tower]),
+        "tokenizer": tokenizer,
+        "languages": languages,
+        "seed": seed,
+        "curation_seed": read_json(out / "report.json")["params"]["seed"],
+    }
+
+
+def _fingerprint(content: dict[str, Any], out: Path, run: Path) -> str:
+    """Digest of all that shapes the run: numbers, tokenizer, pairs and their keep probabilities, and the images."""
+    made = {
+        "version": VERSION,
+        "keep": read_json(out / "balance" / "keep.json")["made"],
+        "repeats": read_json(out / "balance" / "repeats" / "repeats.json")["from"],
+        "shards": read_json(out / "report.json")["shards"],
+        "images": [[Path(name).name, *stamps] for name, *stamps in read_json(run / "images" / "index.json")["tars"]],
+        "tokenizer": file_digest(run / "tokenizer.json") if content["tokenizer"] != "bytes" else "bytes",
+    }
+    return digest(content | {"made": made})
