@@ -99,7 +99,7 @@ def add_train_arguments(train: argparse.ArgumentParser) -> None:
     """Give the command `train` its arguments; the numbers that are left out stand in the scale."""
     train.add_argument("pool", metavar="POOL", help="the pool that was curated: it holds the images")
     train.add_argument("--out", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
-    train.add_argument("--run", type=Path, help="where to write; by default OUT/runs/<seed>")
+    train.add_argument("--run", type=Path, help="where to write; by default OUT/runs/<tower>/<seed>")
     train.add_argument("--scale", help="a file of scales/; by default the one params.yaml names")
     train.add_argument("--tower", default="small", help="of the scale")
     train.add_argument("--tokenizer", default="gemma", choices=("gemma", "bytes"))

@@ -39,7 +39,7 @@ def train_command(root: Path, options: argparse.Namespace) -> int:
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
     out = (options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name).resolve()
-    run = (options.run or out / "runs" / str(options.seed)).resolve()
+    run = (options.run or out / "runs" / options.tower / str(options.seed)).resolve()
     params = dataclasses.replace(params, training=training)
     print(f"{options.pool}: curated in {out}; run in {run}", flush=True)
     chosen = (options.tower, options.tokenizer, options.languages, options.seed)
@@ -75,7 +75,8 @@ def start_run(
         prepare: write what the ranks read, and start none: torchrun is started by hand, on several nodes.
 
     Raises:
-        InputError: the pool is not curated, holds no images, or is not the one that was curated.
+        InputError: the pool is not curated, holds no images, or is not the one that was curated; `run` holds
+            another run that is finished.
         RuntimeError: a rank died; the next call continues from the last checkpoint.
     """
     if tower not in params.towers:
@@ -93,6 +94,7 @@ def start_run(
             _copy_tokenizer(root, tokenizer, run)
         content = _describe(params, out, tower, tokenizer, languages, seed)
         content["fingerprint"] = _fingerprint(content, out, run)
+        _refuse_other(run, content["fingerprint"])
         # what changes nothing of the result comes after the fingerprint
         content |= {"curated": str(out), "machine": dataclasses.asdict(params.machine), "tower_name": tower}
         write_json(content, run / "recipe.json")
@@ -124,6 +126,14 @@ def _copy_tokenizer(root: Path, tokenizer: str, run: Path) -> None:
         raise InputError(str(path), "no such tokenizer", "Run `python -m mc2lib sources`, which fetches it.")
     with atomic(run / "tokenizer.json") as temporary:
         shutil.copyfile(path, temporary)
+
+
+def _refuse_other(run: Path, fingerprint: str) -> None:
+    """Weights of other numbers, another pool or another draw are not written over."""
+    path = run / "model.json"
+    if path.exists() and read_json(path).get("digest") != fingerprint:
+        fault = "holds a finished run of other numbers or another pool"
+        raise InputError(str(run), fault, "Set another RUN, or delete this one.")
 
 
 def _describe(params: Params, out: Path, tower: str, tokenizer: str, languages: str, seed: int) -> dict[str, Any]:

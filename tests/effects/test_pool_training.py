@@ -75,7 +75,7 @@ def test_a_run_is_whole_by_itself(study, trained, tmp_path):
     assert [place.endswith("00001.tar: 00007") for place in skipped] == [True]
 
 
-def test_a_done_run_is_not_trained_again_and_other_numbers_train_it_over(study, trained, tmp_path, capfd):
+def test_a_done_run_is_neither_trained_again_nor_written_over(study, trained, tmp_path, capfd):
     shutil.copytree(trained, tmp_path / "run")
     before = (tmp_path / "run" / "weights.safetensors").read_bytes()
     command = ["train", str(study / "pool"), "--out", str(study / "out"), "--run", str(tmp_path / "run")]
@@ -84,9 +84,9 @@ def test_a_done_run_is_not_trained_again_and_other_numbers_train_it_over(study, 
     assert "train small" not in capfd.readouterr().out  # no rank was started
     assert train_command(ROOT, parse_arguments(command)) == 0
     assert "already done" in capfd.readouterr().out  # on another number of cores, which changes no run
-    train(study, tmp_path / "run", learning_rate=1e-3)
-    assert "step 5/5" in capfd.readouterr().out
-    assert (tmp_path / "run" / "weights.safetensors").read_bytes() != before
+    with pytest.raises(InputError, match=r"holds a finished run of other numbers.*another RUN"):
+        train(study, tmp_path / "run", learning_rate=1e-3)
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
 
 
 def test_an_epoch_is_a_draw_of_the_curation_and_the_first_is_the_one_that_it_wrote(study):
