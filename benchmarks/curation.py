@@ -2,186 +2,36 @@
 
     make bench WHAT=curation
 
-Needs a study whose pool and metadata are built (`make repro`, or `dvc repro metadata pool`). Matching and language
-id are measured by themselves (`benchmarks.curation_match`, `benchmarks.curation_lid`), then the whole: the packaged
-pools of all seeds and mixes as one, their languages hidden, against the study's lists. The plain pipeline asks fastText
-text by text, walks one pyahocorasick automaton a language, keeps Python lists, writes JSON a shard, and reads it again
-to sample. Ours is `curate_pool` with one worker, and its report. Neither is charged for what is there before the first
-pair: automata or index, the library imported and, of ours, compiled, which a checkout does once. Both must find
-the same language and entries for every pair, and the same keep probability for every pair that is kept.
-
-The last line is one JSON object.
+Needs a study whose pool and metadata are built (`make repro`, or `dvc repro metadata pool`). The whole
+(`benchmarks.curation_whole`), then language id and matching by themselves (`benchmarks.curation_lid`,
+`benchmarks.curation_match`), and memory (`benchmarks.curation_memory`). The last line is one JSON object.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import random
-import tempfile
-import time
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-import fasttext
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from benchmarks.curation_lid import bench_lid
-from benchmarks.curation_match import bench_match, build_automaton, find_plainly
-from benchmarks.curation_memory import bench_memory
-from mc2lib.curation.balance import tail_share, threshold_for_share
-from mc2lib.effects.config import find_root, load_params
-from mc2lib.effects.curate_pool import curate_pool
-from mc2lib.effects.curation import read_pool
-from mc2lib.effects.indices import write_indices
-from mc2lib.effects.language_model import packaged_model
-from mc2lib.effects.paths import Paths
-from mc2lib.effects.readers import open_pool
-from mc2lib.errors import InputError
-from mc2lib.languages import OTHER, metadata_language, spaced
-from mc2lib.params import CuratePool, Machine
 
 MATCHED = ("en", "zh", "th", "de", "hi", "ja")
-SHARDS = 8
-T_EN = 24
-
-
-def write_pool(root: Path, mixes: Sequence[str], seeds: Sequence[int], folder: Path) -> Path:
-    """The packaged pools in shards, their languages hidden, their images and pairs told apart."""
-    folder.mkdir()
-    for number, (mix, seed) in enumerate(itertools.product(mixes, seeds)):
-        pool = read_pool(root, mix, seed)
-        pool = pool.set_column(pool.column_names.index("language"), "language", pa.nulls(len(pool), pa.string()))
-        for name in ("pair_id", "image_id"):
-            ids = pool[name].to_numpy() ^ np.uint64(number << 60)
-            pool = pool.set_column(pool.column_names.index(name), name, pa.array(ids))
-        rows = -(-len(pool) // SHARDS)
-        for part in range(SHARDS):
-            pq.write_table(pool.slice(part * rows, rows), folder / f"pairs-{number * SHARDS + part:05}.parquet")
-    return folder
-
-
-def curate_plainly(pool: Path, automata: dict[str, Any], sizes: dict[str, int], folder: Path) -> dict[int, float]:
-    """The plain pipeline, with JSON shards in `folder`; the keep probability of each matched pair."""
-    model = fasttext.load_model(str(packaged_model()))
-    counts: dict[str, Counter[int]] = {language: Counter() for language in automata}
-    for shard in sorted(pool.glob("*.parquet")):
-        rows = []
-        for pair in pq.read_table(shard).to_pylist():
-            labels, _ = model.predict(" ".join(pair["alt_text"].split()))
-            language = metadata_language(labels[0]) if labels else OTHER
-            found = find_plainly([pair["alt_text"]], automata[language])[0] if language in automata else []
-            if found:
-                counts[language].update(found)
-                rows.append({**pair, "language": language, "entries": found})
-        (folder / f"{shard.stem}.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
-    keep = keep_plainly(counts, sizes)
-    probabilities: dict[int, float] = {}
-    draw = random.Random(0)
-    for path in sorted(folder.glob("*.json")):
-        by_image: dict[int, list[dict[str, Any]]] = {}
-        for row in json.loads(path.read_text(encoding="utf-8")):
-            by_image.setdefault(row["image_id"], []).append(row)
-            lost = 1.0
-            for entry in row["entries"]:
-                lost *= 1.0 - keep[row["language"]].get(entry, 1.0)
-            row["keep_probability"] = probabilities[row["pair_id"]] = 1.0 - lost
-        kept = [draw.choice(rows) for rows in by_image.values()]
-        kept = [row for row in kept if draw.random() < row["keep_probability"]]
-        path.with_suffix(".kept").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-    return probabilities
-
-
-def keep_plainly(counts: dict[str, Counter[int]], sizes: dict[str, int]) -> dict[str, dict[int, float]]:
-    """Each entry's keep probability, from thresholds at English's tail share."""
-    dense = {language: np.zeros(size, np.int64) for language, size in sizes.items()}
-    for language, counted in counts.items():
-        for entry, count in counted.items():
-            dense[language][entry] = count
-    p = tail_share(dense["en"], T_EN)
-    t = {name: T_EN if name == "en" else threshold_for_share(dense[name], p) for name in dense}
-    return {name: {e: min(1.0, t[name] / n) for e, n in counted.items()} for name, counted in counts.items()}
-
-
-def bench_whole(root: Path, mixes: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
-    """Seconds and bytes of both pipelines on one pool."""
-    lists = {path.stem: path for path in sorted((root / "data" / "metadata").glob("*.parquet"))}
-    entries = {language: pq.read_table(path)["entry"].to_pylist() for language, path in lists.items()}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        pool = write_pool(root, mixes, seeds, folder / "pool")
-        automata = {language: build_automaton(words, spaced(language)) for language, words in entries.items()}
-        (folder / "plain").mkdir()
-        began = time.perf_counter()
-        expected = curate_plainly(pool, automata, {k: len(v) for k, v in entries.items()}, folder / "plain")
-        plain = time.perf_counter() - began
-        del automata
-        machine = Machine(processes=1, checkpoint_seconds=30.0)
-        params = CuratePool(language="lid", t_en=T_EN)
-        few = folder / "few"
-        few.mkdir()
-        first = pq.read_table(next(iter(sorted(pool.glob("*.parquet"))))).slice(0, 200)
-        pq.write_table(first, few / "pairs-00000.parquet")
-        curate_pool(open_pool(few), root / "data" / "metadata", folder / "warm", params, machine)  # compiled, once
-        write_indices(folder / "out" / "index", lists)
-        began = time.perf_counter()
-        curate_pool(open_pool(pool), root / "data" / "metadata", folder / "out", params, machine)
-        ours = time.perf_counter() - began
-        pairs = sum(pq.read_metadata(path).num_rows for path in pool.glob("*.parquet"))
-        return {
-            "pairs": pairs,
-            "plain_seconds": round(plain, 1),
-            "seconds": round(ours, 2),
-            "plain_pairs_per_second": round(pairs / plain),
-            "pairs_per_second": round(pairs / ours),
-            "end_to_end_speedup": round(plain / ours, 2),
-            "disk_ratio": round(_bytes(folder / "out", "matches", "counts") / _bytes(folder, "plain"), 3),
-            "equal": _same(folder, expected),
-        }
-
-
-def _bytes(folder: Path, *parts: str) -> int:
-    """Bytes of what stands between the pool and the curated pool."""
-    files = (path for part in parts for path in (folder / part).rglob("*") if path.suffix != ".kept")
-    return sum(path.stat().st_size for path in files if path.is_file())
-
-
-def _same(folder: Path, expected: dict[int, float]) -> bool:
-    """Whether both found each pair's language and entries, and give what ours keeps the same probability."""
-    plain = {
-        row["pair_id"]: (row["language"], row["entries"])
-        for path in (folder / "plain").glob("*.json")
-        for row in json.loads(path.read_text(encoding="utf-8"))
-    }
-    ours = {
-        row["pair_id"]: (row["language"], row["entries"])
-        for path in (folder / "out" / "matches").glob("*.parquet")
-        for row in pq.read_table(path, columns=["pair_id", "language", "entries"]).to_pylist()
-    }
-    kept = [
-        row
-        for path in (folder / "out" / "curated").rglob("*.parquet")
-        for row in pq.read_table(path, columns=["pair_id", "keep_probability"]).to_pylist()
-    ]
-    near = all(abs(row["keep_probability"] - expected[row["pair_id"]]) < 1e-12 for row in kept)
-    return plain == ours and bool(kept) and near
 
 
 def main() -> None:
     """Print the figures as they come, and all of them as JSON last."""
+    # here, as every worker of the curation imports this module again and has no use for them
+    from benchmarks.curation_lid import bench_lid
+    from benchmarks.curation_match import bench_match
+    from benchmarks.curation_memory import bench_memory
+    from benchmarks.curation_whole import bench_whole
+    from mc2lib.effects.config import find_root, load_params
+    from mc2lib.effects.paths import Paths
+    from mc2lib.errors import InputError
+
     root = find_root()
     params = load_params(root)
-    mixes, seeds = list(params.pool.mixes), params.seeds
-    if (
-        not all(Paths(root).pool(mix, seed).exists() for mix in mixes for seed in seeds)
-        or not Paths(root).metadata("en").exists()
-    ):
-        raise InputError("data", "no pool and metadata to measure with", "Run `dvc repro metadata pool`.")
-    whole = bench_whole(root, mixes, seeds)
+    pools = [Paths(root).pool(mix, seed) for mix in params.pool.mixes for seed in params.seeds]
+    if not all(path.exists() for path in [*pools, Paths(root).metadata("en")]):
+        error = InputError("data", "no pool and metadata to measure with", "Run `dvc repro metadata pool`.")
+        raise SystemExit(f"error: {error}")
+    whole = bench_whole(root)
     print(f"end to end: {whole}", flush=True)
     lid = bench_lid()
     print(f"language id: {lid}", flush=True)
@@ -204,7 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        raise SystemExit(f"error: {error}") from error
+    main()

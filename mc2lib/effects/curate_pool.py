@@ -122,6 +122,24 @@ class _Matched:
     known: dict[str, list[Any]]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Languages and entries of a batch's texts, and which of these texts each pair has."""
+
+    languages: pa.Array
+    entries: pa.ListArray
+    rows: pa.Array
+
+    def matched(self, batch: pa.Table) -> pa.Table:
+        """The pairs with entries, language and entries filled in."""
+        hit = pc.greater(pc.list_value_length(self.entries), 0).take(self.rows)
+        rows = self.rows.filter(hit)
+        table = batch.drop_columns(["language"]).filter(hit)
+        return table.append_column("language", self.languages.take(rows)).append_column(
+            "entries", self.entries.take(rows)
+        )
+
+
 @dataclass
 class _Progress:
     """Prints how far a step is, now and then."""
@@ -459,12 +477,9 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
         unwanted = _evaluation_images(shard, setup)
         for batch in _with_first(first, batches):
             batch = _drop_unwanted(batch, setup, unwanted, reader)
-            languages, entries = _find_entries(batch, setup, indices)
-            hit = pc.greater(pc.list_value_length(entries), 0)
-            table = batch.set_column(batch.column_names.index("language"), "language", languages)
-            table = table.append_column("entries", entries)
-            pairs.update(count_values(languages))
-            table = _take(table, schema).filter(hit)
+            found = _find_entries(batch, setup, indices)
+            table = _take(found.matched(batch), schema)
+            pairs.update(count_values(found.languages.take(found.rows)))
             matched.update(count_values(table["language"]))
             counts.append(count_matches(table))
             writer.write_table(table)
@@ -482,15 +497,15 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
     return tally
 
 
-def _find_entries(batch: pa.Table, setup: _Setup, indices: Mapping[str, Index]) -> tuple[pa.Array, pa.ListArray]:
+def _find_entries(batch: pa.Table, setup: _Setup, indices: Mapping[str, Index]) -> _Found:
     """Each pair's language and entries; where both follow from the text alone, each text is looked at once."""
     if setup.language == "auto" and batch["language"].null_count < len(batch):
         languages = find_languages(batch, setup.language, setup.lid_model, setup.lid_confidence)
-        return languages, match_languages(batch["alt_text"], languages, indices)
+        rows = pa.array(np.arange(len(batch)))
+        return _Found(languages, match_languages(batch["alt_text"], languages, indices), rows)
     texts = batch["alt_text"].combine_chunks().dictionary_encode()
     languages = identify(texts.dictionary, _load_model(setup.lid_model), setup.lid_confidence)
-    entries = match_languages(texts.dictionary, languages, indices)
-    return languages.take(texts.indices), entries.take(texts.indices)
+    return _Found(languages, match_languages(texts.dictionary, languages, indices), texts.indices)
 
 
 def _evaluation_images(shard: Shard, setup: _Setup) -> pa.Array:
@@ -731,18 +746,23 @@ def _sample_shards(
     seed, epochs = params.seed, params.epochs
     made = digest({"version": VERSION, "balance": balance, "repeats": repeats, "seed": seed})
     tasks = [(out, name, place, made, seed, epochs) for place, name in enumerate(shards)]
-    total: dict[str, Any] = {}
+    return sum_tallies(_sample(tasks, shards, machine))
+
+
+def _sample(tasks: Sequence[Any], shards: Sequence[str], machine: Machine) -> Iterator[dict[str, Any]]:
+    """The tallies of the shards' draws, as they come."""
     progress, kept = _Progress("sample", len(shards)), 0
     for number, result in run_tasks(sample_shard, tasks, machine, describe=lambda task: task[1]):
         if isinstance(result, Stop):
             raise InputError(result.place, result.fault, result.cure)
         if isinstance(result, TaskFailure):  # it was matched, so a file of ours is broken
-            raise InputError(result.place, result.fault, f"Delete {match_path(out, shards[number])} and run again.")
-        total = sum_tallies([total, result])
+            raise InputError(
+                result.place, result.fault, f"Delete {match_path(tasks[number][0], shards[number])} and run again."
+            )
         first = result["0"].values()
         kept += sum(row["kept"] for row in first)
         progress.add(sum(row["matched"] for row in first), True, f" | {kept:,} kept")
-    return total
+        yield result
 
 
 def _drop_others(curated: Path, shards: Sequence[str], epochs: int) -> None:

@@ -79,12 +79,20 @@ def sum_tallies(tallies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Tallies of shards as one: numbers are added, wherever they stand; names come in order."""
     total: dict[str, Any] = {}
     for tally in tallies:
-        for name, value in tally.items():
-            if isinstance(value, Mapping):
-                total[name] = sum_tallies([total.get(name, {}), value])
-            else:
-                total[name] = total.get(name, 0) + value
-    return dict(sorted(total.items()))
+        _add_tally(total, tally)
+    return _in_order(total)
+
+
+def _add_tally(total: dict[str, Any], tally: Mapping[str, Any]) -> None:
+    for name, value in tally.items():
+        if isinstance(value, dict):
+            _add_tally(total.setdefault(name, {}), value)
+        else:
+            total[name] = total.get(name, 0) + value
+
+
+def _in_order(tally: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _in_order(value) if isinstance(value, dict) else value for name, value in sorted(tally.items())}
 
 
 def _count_entries(out: Path, thresholds: Mapping[str, tuple[int, float]]) -> pd.DataFrame:

@@ -726,9 +726,11 @@ def _clean(column: pa.ChunkedArray, reading: _Reading) -> pa.ChunkedArray | pa.A
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or _is_bytes(column.type)):
         return column.cast(pa.string())
     try:
-        raw = column.cast(pa.large_binary())
-        return raw.cast(pa.large_string()).cast(pa.string())  # the cast from bytes checks them
+        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            return column.cast(pa.binary()).cast(pa.string())  # the cast from bytes checks them
+        return column.cast(pa.large_binary()).cast(pa.large_string()).cast(pa.string())
     except pa.ArrowInvalid:
+        raw = column.cast(pa.large_binary())
         return pa.array([None if v is None else _decode(v, reading.tally) for v in raw.to_pylist()], pa.string())
 
 
