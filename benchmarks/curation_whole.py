@@ -4,7 +4,7 @@
 
 The packaged pools of all seeds and mixes as one pool, their languages hidden, against the study's lists. The plain
 pipeline asks fastText text by text, walks one pyahocorasick automaton a language, keeps Python lists, writes JSON a
-shard, and reads it again to sample. Ours is `curate_pool` with one worker, and its report. Neither is charged for what
+shard, and reads it again to sample. Ours is `curate_pool` with one worker, and its report. Both have one core. Neither is charged for what
 is there before the first pair: automata or index, the library imported and, of ours, compiled, which a checkout does
 once. Both must find the same language and entries for every pair, and the same keep probability for every pair that is
 kept.
@@ -15,11 +15,14 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +117,7 @@ def bench_whole(root: Path, shards: int = 1, distinct: bool = False) -> dict[str
     """Seconds and bytes of both pipelines on one pool, see `write_pool`."""
     lists = {path.stem: path for path in sorted((root / "data" / "metadata").glob("*.parquet"))}
     entries = {language: pq.read_table(path)["entry"].to_pylist() for language, path in lists.items()}
-    with tempfile.TemporaryDirectory() as name:
+    with _one_core(), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pool = write_pool(root, folder / "pool", shards, distinct)
         automata = {language: build_automaton(words, spaced(language)) for language, words in entries.items()}
@@ -152,6 +155,18 @@ def bench_whole(root: Path, shards: int = 1, distinct: bool = False) -> dict[str
             "disk_ratio": round(_bytes(folder / "out", "matches", "counts") / _bytes(folder, "plain"), 3),
             "equal": _same(folder, expected),
         }
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Hold this process, and those it starts, to one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
 
 
 def _bytes(folder: Path, *parts: str) -> int:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from mc2lib.effects.kernels import forget_stale_kernels
@@ -16,6 +17,9 @@ from mc2lib.effects.kernels import forget_stale_kernels
 ROOT = Path(__file__).parent.parent
 
 forget_stale_kernels(ROOT / "mc2lib")
+# an example that meets a function before it is compiled takes a second
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def run(*command: str, cwd: Path = ROOT, timeout: float = 400, **environment: str) -> subprocess.CompletedProcess[str]:

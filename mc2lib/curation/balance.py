@@ -97,7 +97,7 @@ def keep_probability(counts: Counts, t: int) -> Floats:
 
 @njit(cache=True)
 def pair_keep_probability(
-    offsets: npt.NDArray[np.int64], entries: npt.NDArray[np.int64], keep: Floats
+    offsets: npt.NDArray[np.int64], entries: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], keep: Floats
 ) -> Floats:  # pragma: no cover (compiled)
     """A pair's keep probability, 1 - prod(1 - keep[entry]) over its entries.
 
@@ -105,8 +105,9 @@ def pair_keep_probability(
 
     Args:
         offsets: int64 [pairs + 1], where each pair's entries lie.
-        entries: int64, all pairs in a row.
-        keep: float64 [entries].
+        entries: int32, all pairs in a row.
+        starts: int64 [pairs], where in `keep` the list that a pair's entries are of begins.
+        keep: float64 [entries of all lists].
 
     Returns:
         float64 [pairs]; 0 for a pair without entries.
@@ -117,7 +118,7 @@ def pair_keep_probability(
     for pair in range(len(result)):
         lost = 1.0
         for i in range(offsets[pair], offsets[pair + 1]):
-            lost *= 1.0 - keep[entries[i]]
+            lost *= 1.0 - keep[starts[pair] + entries[i]]
         result[pair] = 1.0 - lost
     return result
 

@@ -57,6 +57,7 @@ COUNTS = pa.schema(
 )
 
 Codes = npt.NDArray[np.int64]
+Entries = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -249,8 +250,7 @@ def keep_pairs(matches: pa.Table, groups: tuple[str, ...], ends: Codes, keep: Fl
         float64 [pairs].
     """
     codes = pc.index_in(matches["language"], pa.array(groups, pa.string())).to_numpy().astype(np.int64)
-    offsets, entries = _flatten(matches)
-    return pair_keep_probability(offsets, entries + np.repeat(ends[codes], np.diff(offsets)), keep)
+    return pair_keep_probability(*_flatten(matches), ends[codes], keep)
 
 
 def draw_epoch(pairs: pa.Table, seed: int, epoch: int, rivals: tuple[U64, U64, Mask] | None = None) -> Mask:
@@ -319,22 +319,23 @@ def _encode(column: pa.ChunkedArray) -> tuple[Codes, list[str]]:
     return pc.index_in(column, pa.array(names, pa.string())).to_numpy().astype(np.int64), names
 
 
-def _flatten(matches: pa.Table) -> tuple[Codes, Codes]:
+def _flatten(matches: pa.Table) -> tuple[Codes, Entries]:
     """Offsets and entries: those of row i are entries[offsets[i]:offsets[i + 1]]."""
     column = matches["entries"]
     lengths = pc.list_value_length(column).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return offsets, pc.list_flatten(column).to_numpy().astype(np.int64)
+    return offsets, pc.list_flatten(column).to_numpy()
 
 
-def _probabilities(offsets: Codes, entries: Codes, groups: Codes, balance: Balance) -> Floats:
+def _probabilities(offsets: Codes, entries: Entries, groups: Codes, balance: Balance) -> Floats:
     """Each pair's keep probability. Groups' entries are laid end to end, each shifted by its group's base."""
     ends = np.cumsum([0, *map(len, balance.counts)]).astype(np.int64)
     keep = np.concatenate([*map(keep_probability, balance.counts, balance.t), [0.0]])
     group_of = np.repeat(groups, np.diff(offsets))
     shifted = entries + ends[group_of]
     # entries that only ineligible pairs hold were not counted: they keep nothing
-    return pair_keep_probability(offsets, np.where(shifted < ends[group_of + 1], shifted, len(keep) - 1), keep)
+    counted = np.where(shifted < ends[group_of + 1], shifted, len(keep) - 1).astype(np.int32)
+    return pair_keep_probability(offsets, counted, np.zeros(len(groups), np.int64), keep)
 
 
 def _draw(pool: pa.Table, candidates: Mask, seed: int, epoch: int) -> Mask:

@@ -28,6 +28,8 @@ FRESH_SECONDS = 60.0
 TOUCH_SECONDS = 10.0
 #: Columns whose values repeat; others are written faster, and as small, without a dictionary of them.
 REPEATING = ["language", "source", "image", "alt_text", "url"]
+#: Columns of integers near those before them, or small.
+NEAR = ["entry", "entry_id", "count"]
 
 
 @contextmanager
@@ -107,13 +109,14 @@ def stamp(path: Path) -> list[int]:
 
 
 @contextmanager
-def write_made(path: Path, schema: pa.Schema, made: dict[str, Any]) -> Iterator[pq.ParquetWriter]:
+def write_made(path: Path, schema: pa.Schema, made: dict[str, Any], level: int = 3) -> Iterator[pq.ParquetWriter]:
     """Write a Parquet file batch by batch, atomically, with what it was made from.
 
     Args:
         path: of the file.
         schema: of its batches.
         made: JSON content; what is added to it before the block ends is written too.
+        level: of zstd.
     """
     with (
         atomic(path) as temporary,
@@ -121,13 +124,18 @@ def write_made(path: Path, schema: pa.Schema, made: dict[str, Any]) -> Iterator[
             temporary,
             schema,
             compression="zstd",
-            compression_level=3,
+            compression_level=level,
             use_dictionary=[name for name in REPEATING if name in schema.names],
+            column_encoding={f.name: "DELTA_BINARY_PACKED" for f in schema if f.name in NEAR and _is_integer(f)},
             write_statistics=False,
         ) as writer,
     ):
         yield writer
         writer.add_key_value_metadata({MADE: json.dumps(made, sort_keys=True, ensure_ascii=False)})
+
+
+def _is_integer(field: pa.Field) -> bool:
+    return bool(pa.types.is_integer(field.type))
 
 
 def read_made(path: Path) -> dict[str, Any]:

@@ -712,7 +712,7 @@ def _write_entries(setup: _Setup, total: Mapping[str, Any], keep: Floats, ends: 
             ("keep_probability", pa.float64()),
         ]
     )
-    with write_made(setup.out / "entries.parquet", schema, {}) as writer:
+    with write_made(setup.out / "entries.parquet", schema, {}, level=1) as writer:
         for group, name in enumerate(groups):
             path = setup.metadata / f"{name}.parquet"
             metadata = read_table(path, columns=["entry", "source"], dictionaries=["source"])

@@ -13,4 +13,4 @@ from mc2lib.curation.identity import hash_strings
 with suppress(Exception):  # a worker says what is wrong where a person can read it
     # the first compiled function that a process calls costs it Numba's own set-up, most of half a second
     hash_strings(pa.array([""]), 0)
-    pair_keep_probability(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    pair_keep_probability(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0))

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     import datasets
 
 #: Rows of a batch, and bytes of text at which a batch ends before.
-ROWS = 1 << 16
+ROWS = 1 << 18
 BYTES = 1 << 26
+#: Rows of a batch while they are Python's objects, or their bytes are not known before.
+LOOSE_ROWS = 1 << 16
 
 #: What a column of WEB is called in the pools, in lower case, the first that is there counts.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -114,6 +116,11 @@ class _Reading:
     images: Met = field(default_factory=Met)
     pairs: Met = field(default_factory=Met)
     row: int = 0
+
+    @property
+    def loose_rows(self) -> int:
+        """Rows of a batch that are read one by one."""
+        return min(self.rows, LOOSE_ROWS)
 
 
 def open_pool(
@@ -414,7 +421,7 @@ def _read_tar(reading: _Reading) -> Iterator[pa.Table]:
         if found != key and held:
             samples += _sample(key, held, tally)
             held = {}
-            if len(samples) >= reading.rows or size >= BYTES:
+            if len(samples) >= reading.loose_rows or size >= BYTES:
                 yield _standard_samples(reading, samples)
                 samples, size = [], 0
         key = found
@@ -528,7 +535,7 @@ def _read_wat(reading: _Reading) -> Iterator[pa.Table]:
             for row in _page_images(record.headers.get("WARC-Target-URI") or "", content, tally):
                 rows.append(row)
                 size += sum(map(len, row["texts"]))
-            if len(rows) >= reading.rows or size >= BYTES:
+            if len(rows) >= reading.loose_rows or size >= BYTES:
                 yield _assemble(reading, _wat_table(rows))
                 rows, size = [], 0
     if rows:
@@ -588,7 +595,7 @@ def _read_arrow(shard: Shard) -> Iterator[pa.Table]:
 
 
 def _read_dataset(reading: _Reading) -> Iterator[pa.Table]:
-    for table in _stream(reading.shard, reading.rows, images=False):
+    for table in _stream(reading.shard, reading.loose_rows, images=False):
         yield _standard_rows(reading, table)
         reading.row += table.num_rows
 

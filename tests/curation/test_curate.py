@@ -162,7 +162,7 @@ PAIRS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(PAIRS, st.integers(1, 12), st.booleans())
 def test_equals_the_oracle(rows: list[tuple[int, str, list[int]]], t_en: int, own_threshold: bool):
     pool, matches = tables(rows)
@@ -173,7 +173,7 @@ def test_equals_the_oracle(rows: list[tuple[int, str, list[int]]], t_en: int, ow
         assert probability == pytest.approx(by_pair[pair], abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PAIRS, st.sampled_from(BALANCED), st.randoms())
 def test_row_order_moves_nothing(rows: list[tuple[int, str, list[int]]], curation, random):
     pool, matches = tables(rows)
@@ -248,7 +248,7 @@ def test_an_english_threshold_needs_english_matches():
     assert balance_counts({"de": np.array([0, 0])}, 2, 0.06).t == (0,)  # an empty pool is no fault
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 3), st.integers(0, 3))
 def test_an_epoch_drawn_online_is_the_offline_one(seed, epoch):
     pool, matches = tables(ROWS)

@@ -77,7 +77,7 @@ def test_duplicates_by_hand():
     assert near_duplicates(hashes[:3], np.array([7, 9, 9], np.uint64), 2).tolist() == [False, True, True]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SETS, st.sampled_from([0, 1, 2, 4, 8]), st.randoms(use_true_random=False))
 def test_duplicates_are_those_of_all_pairs(seeds, within, random):
     hashes = grow(seeds)
@@ -88,7 +88,7 @@ def test_duplicates_are_those_of_all_pairs(seeds, within, random):
     assert near_duplicates(hashes[order], ids[order], within).tolist() == found[order].tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SETS, SETS, st.sampled_from([0, 1, 4, 8]))
 def test_contamination_is_that_of_all_pairs(pool, evaluation, within):
     hashes, known = grow(pool), grow(evaluation)
@@ -97,7 +97,7 @@ def test_contamination_is_that_of_all_pairs(pool, evaluation, within):
     assert contaminated(hashes, known, within).tolist() == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from([1, 3, 100, 10**6, 10**8]), st.sampled_from([1, 2, 4, 8]), st.data())
 def test_near_hashes_agree_under_some_mask(count, within, data):
     flips = data.draw(st.sets(st.integers(0, 63), max_size=within))

@@ -190,7 +190,7 @@ def test_lid176_answers_as_fasttext_does(lid176: FastText):
     assert [label for label, _ in expected[:10]] == [f"__label__{c}" for c in LANGUAGES]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=12))
 def test_any_texts_are_answered_as_fasttext_does(texts: list[str]):
     model = load_language_model()

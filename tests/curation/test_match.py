@@ -131,7 +131,7 @@ TEXTS = st.lists(st.text(LETTERS, max_size=14), max_size=12)
 ENTRIES = st.lists(st.text(LETTERS, min_size=1, max_size=4), max_size=30, unique=True)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(TEXTS, ENTRIES, st.booleans())
 def test_equals_the_oracle_on_mixed_scripts(texts: list[str], entries: list[str], bordered: bool):
     assert match(pa.array(texts, pa.string()), build_index(entries, bordered)).to_pylist() == find_entries(
@@ -139,7 +139,7 @@ def test_equals_the_oracle_on_mixed_scripts(texts: list[str], entries: list[str]
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXTS, ENTRIES, st.booleans(), st.randoms())
 def test_row_order_moves_nothing(texts: list[str], entries: list[str], bordered: bool, random):
     index = build_index(entries, bordered)
@@ -150,7 +150,7 @@ def test_row_order_moves_nothing(texts: list[str], entries: list[str], bordered:
     assert shuffled == [found[i] for i in order]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text(st.sampled_from("ab"), max_size=12), max_size=8))
 def test_without_borders_it_is_pythons_in(texts: list[str]):
     entries = ["a", "b", "ab", "ba", "aab", "abab", "bbbb"]
@@ -183,7 +183,7 @@ def test_bytes_that_are_no_utf8_hide_nothing(kind: pa.DataType):
         assert found == [find_bytes(text, [needle.encode() for needle in needles]) for text in BROKEN]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=12).map(lambda b: bytes(x for x in b if x > 96)), max_size=8), ENTRIES)
 def test_any_bytes_match_as_bytes(texts: list[bytes], entries: list[str]):
     entries = [entry for entry in entries if not set(entry) & set(",.;:?!`\t\n\r")]
@@ -193,7 +193,7 @@ def test_any_bytes_match_as_bytes(texts: list[bytes], entries: list[str]):
     assert found == [find_bytes(text, needles) for text in texts]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(st.sampled_from("ab "), max_size=300), max_size=4), st.booleans())
 def test_entries_that_begin_alike_are_told_apart(texts: list[str], bordered: bool):
     words = ["a", "b", "aa", "ab", "ba", "bb", "aab", "abb"]

@@ -314,7 +314,7 @@ def test_a_page_without_its_end_is_not_named_by_the_next_one():
     assert tally.faults == ["page without title (byte 0 of the XML): a page without its end"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(FRAGMENTS, max_size=12), st.integers(1, 400))
 @example([b"<page>", b"<page>", b"</page>", page("A", "x")], 1)  # the first page's name was the last one's
 def test_cutting_does_not_depend_on_chunks(tmp_path_factory, fragments, size):

@@ -23,7 +23,7 @@ from mc2lib.metadata.wikitext import link_names, plain_text
 from tests.effects.test_dumps import HEAD, TAIL, page
 from tests.effects.test_wikipedia import LMF
 
-FUZZ = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 PAGES = page("Katze", "Die '''Katze''' [[Datei:K.jpg|mini|{{x|[[y]]}}]]") + page("Ü &amp; <", "a", more="<redirect />")
 DUMP = HEAD + PAGES + page("Hund", "{| a\n|}<ref>x</ref>") + TAIL

@@ -540,7 +540,7 @@ JSON = st.recursive(
 FIELDS = ("caption", "texts", "alt", "title", "uid", "url", "width", "nsfw", "similarity", "face_bboxes", "language")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(samples=st.lists(st.dictionaries(st.sampled_from(FIELDS), JSON) | JSON, min_size=1, max_size=4))
 def test_any_json_beside_an_image_gives_pairs_that_add_up(tmp_path, samples):
     members = [
@@ -555,7 +555,7 @@ def test_any_json_beside_an_image_gives_pairs_that_add_up(tmp_path, samples):
     assert adds_up(tally) and tally["rows"] == len(samples) and texts_of(table).count("t") >= 1
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(links=JSON | st.lists(st.fixed_dictionaries({"path": st.just("IMG@/src"), "url": JSON, "alt": JSON})), head=JSON)
 def test_any_json_of_a_page_gives_pairs_that_add_up(tmp_path, links, head):
     write_wat(tmp_path / "0.wat.gz", [wat_record("http://a/IMG@/src", links, head)])
@@ -603,7 +603,7 @@ def whole_files(tmp_path_factory) -> dict[str, tuple[Shard, bytes, list[str]]]:
 
 
 @pytest.mark.parametrize("format", ["webdataset", "commonpool", "wat", "gz", "datasets-saved"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_cut_file_is_an_error_or_all_of_its_rows(whole_files, format, data):
     shard, content, texts = whole_files[format]
@@ -621,7 +621,7 @@ def test_a_cut_file_is_an_error_or_all_of_its_rows(whole_files, format, data):
 
 
 @pytest.mark.parametrize("format", ["webdataset", "commonpool", "wat", "gz"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_file_raises_nothing_else(whole_files, format, data):
     shard, content, _ = whole_files[format]

@@ -36,7 +36,7 @@ def test_one_row_makes_no_pair():
         uniformity(np.array([[1.0, 0.0]]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 8), st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_equal_the_slow_oracle(n, d, seed):
     random = np.random.default_rng(seed)

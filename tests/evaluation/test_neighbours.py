@@ -39,7 +39,7 @@ def test_what_was_never_shown_cannot_be_named():
     assert share_within(ranks, 10) == 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 8), st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_equals_the_slow_oracle(m, n, seed):
     random = np.random.default_rng(seed)

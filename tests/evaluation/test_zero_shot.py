@@ -73,7 +73,7 @@ def slow_rank(image, classes, label):
     return sum(score >= scores[label] for i, score in enumerate(scores) if i != label)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(tasks())
 def test_ranks_equal_the_slow_oracle(task):
     images, classes, labels = task
@@ -81,7 +81,7 @@ def test_ranks_equal_the_slow_oracle(task):
     assert rank_classes(images, classes, labels).tolist() == wanted
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(tasks(), st.randoms(use_true_random=False))
 def test_ranks_do_not_depend_on_the_order_of_classes_or_images(task, random):
     images, classes, labels = task
@@ -95,7 +95,7 @@ def test_ranks_do_not_depend_on_the_order_of_classes_or_images(task, random):
     assert found.tolist() == rank_classes(images, classes, labels)[order].tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=20))
 def test_share_grows_with_k(ranks):
     shares = [share_within(np.array(ranks), k) for k in range(1, 11)]

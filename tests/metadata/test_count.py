@@ -77,19 +77,19 @@ def test_classes_are_those_of_split_clauses():
 
 
 @given(st.lists(st.text(st.sampled_from(CHARACTERS), max_size=30), max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equal_to_clauses(texts: list[str]):
     assert plain(count_texts(pa.array(texts, pa.string()))) == oracle(texts)
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_equal_to_clauses_in_all_scripts(texts: list[str]):
     assert plain(count_texts(pa.array(texts, pa.large_string()))) == oracle(texts)
 
 
 @given(st.lists(st.one_of(st.binary(max_size=12), st.text("é人😀 a").map(str.encode)), max_size=6).map(b"".join))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_broken_bytes_are_replacement_characters(text: bytes):
     assert plain(count_texts(pa.array([text], pa.binary()))) == oracle([text.decode(errors="replace")])
 
@@ -167,7 +167,7 @@ def test_one_word_longer_than_the_limit_is_held():
 
 
 @given(st.lists(st.text("ab ,c", max_size=12), max_size=12), st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_parts_add_up_in_any_order(texts: list[str], draw: random.Random):
     cut = draw.randint(0, len(texts))
     parts = [count_texts(pa.array(some, pa.string())) for some in (texts[:cut], texts[cut:], [])]

@@ -35,7 +35,7 @@ def test_pairs_by_hand():
 
 
 @given(st.lists(st.text("abc ,\x01", max_size=14), max_size=10), st.integers(0, 12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_order_is_rank_bigrams(texts: list[str], top: int):
     expected = rank_bigrams(split_clauses(texts, "en"), "en")
     counts = count_texts(pa.array(texts, pa.string()))

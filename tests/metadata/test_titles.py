@@ -168,7 +168,7 @@ LINES = st.builds(
 
 
 @given(st.lists(LINES, max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_lines_are_read_as_the_standard_library_reads_them(lines: list[bytes]):
     lines = [*lines, b"en Last 1 0"]
     found, tally = views(*lines)
@@ -219,7 +219,7 @@ def test_no_titles_are_no_articles():
 
 
 @given(st.lists(st.text(":aA 3Ж_", max_size=6)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_title_without_a_colon_is_an_article(names: list[str]):
     articles = find_articles(pa.array([name.encode() for name in names], pa.large_binary()), GERMAN)
     assert all(article or ":" in name for name, article in zip(names, articles.tolist(), strict=True))

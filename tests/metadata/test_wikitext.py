@@ -135,7 +135,7 @@ SPACES = (" ", "\n", "\n\n", "\n==", "==\n", "\n*", "\n:", "[//x ", "\r", "\t", 
 PIECES = st.sampled_from([*MARKS.split(), *SPACES])
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.lists(PIECES, max_size=60).map("".join), st.booleans())
 @example("]][]]", False)
 @example("[]\u200e[[", True)
@@ -147,7 +147,7 @@ def test_any_text_gives_clean_lines(markup, lists):
     assert len(text) <= len(markup)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=200))
 def test_any_characters_are_read(markup):
     plain_text(markup)
@@ -167,7 +167,7 @@ HIDDEN = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(WORDS, HIDDEN, WORDS)
 def test_well_formed_markup_leaves_the_words_around_it(before, hidden, after):
     for around in ("{{{{t|{}}}}}", "<ref>{}</ref>", "[[File:a.jpg|thumb|{}]]", "<!-- [[ -->{{{{a|{}\n}}}}"):

@@ -46,7 +46,7 @@ def test_shares_by_hand():
     assert np.sort(concept_shares(["a", "b"], "en", 1.0, 0.0, 0)) == pytest.approx([1 / 3, 2 / 3])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.floats(0, 2))
 def test_concept_shares_sum_to_one_in_every_language(seed, exponent):
     for language in ("en", "ja"):
