@@ -4,10 +4,10 @@
 
 The packaged pools of all seeds and mixes as one pool, their languages hidden, against the study's lists. The plain
 pipeline asks fastText text by text, walks one pyahocorasick automaton a language, keeps Python lists, writes JSON a
-shard, and reads it again to sample. Ours is `curate_pool` with one worker, and its report. Both have one core. Neither is charged for what
-is there before the first pair: automata or index, the library imported and, of ours, compiled, which a checkout does
-once. Both must find the same language and entries for every pair, and the same keep probability for every pair that is
-kept.
+shard, and reads it again to sample. Ours is `curate_pool` with one worker, and its report. Both have one core. Neither
+is charged for what is there before the first pair: automata or index, the library imported and, of ours, compiled,
+which a checkout does once. Both must find the same language and entries for every pair, and the same keep probability
+for every pair that is kept.
 """
 
 from __future__ import annotations
