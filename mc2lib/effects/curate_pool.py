@@ -22,7 +22,7 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -369,28 +369,71 @@ CHANGED_CURE = "Run again: shards matched with the old metadata will be matched 
 
 def _match_shards(shards: Sequence[Shard], setup: _Setup, machine: Machine) -> tuple[set[str], list[dict[str, Any]]]:
     """Match every shard; returns the names of those that are matched, and the quarantine."""
-    cache = setup.out / "cache" / "digests.json"
-    known = read_json(cache) if cache.exists() else {}
+    known = _read_known(setup.out)
     tasks = [(shard, setup, {str(p): known.get(str(p)) for p in _files_of(shard, setup)}) for shard in shards]
     matched: set[str] = set()
     quarantined: list[dict[str, Any]] = []
     languages: set[str] = set()
     progress = _Progress("match", len(shards))
+
+    def set_aside(number: int, failure: TaskFailure) -> None:
+        quarantined.append(_quarantine(shards[number].name, failure))
+        progress.add(0, False)
+
     try:
-        for number, result in run_tasks(match_shard, tasks, machine, describe=_shard_place):
-            if isinstance(result, Stop):
-                raise InputError(result.place, result.fault, result.cure)
-            if isinstance(result, TaskFailure):
-                quarantined.append(_quarantine(shards[number].name, result))
-                progress.add(0, False)
-                continue
+        for result in _run(match_shard, tasks, machine, _shard_place, set_aside):
             matched.add(result.name)
             known |= result.known
             languages |= {name for name, found in result.tally["languages"].items() if found["matched"]}
             progress.add(result.tally["pairs"], not result.reused, f" | {len(languages)} languages")
     finally:
-        write_json(known, cache)
+        write_json(known, _known_path(setup.out))
     return matched, quarantined
+
+
+def _run(
+    function: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    machine: Machine,
+    describe: Callable[[Any], str],
+    set_aside: Callable[[int, TaskFailure], None],
+) -> Iterator[Any]:
+    """The results of a step's tasks, as they come; ends the run if one says so.
+
+    Args:
+        function, tasks, machine, describe: as `run_tasks`.
+        set_aside: is told the number of a task that failed, and why.
+    """
+    for number, result in run_tasks(function, tasks, machine, describe=describe):
+        if isinstance(result, Stop):
+            raise InputError(result.place, result.fault, result.cure)
+        if isinstance(result, TaskFailure):
+            set_aside(number, result)
+        else:
+            yield result
+
+
+def _end_with(out: Path, shards: Sequence[str]) -> Callable[[int, TaskFailure], None]:
+    """Ends the run where a shard fails that was matched before: a file of ours is broken."""
+
+    def end(number: int, failure: TaskFailure) -> None:
+        cure = f"Delete {match_path(out, shards[number])} and run again."
+        raise InputError(failure.place, failure.fault, cure)
+
+    return end
+
+
+def _known_path(out: Path) -> Path:
+    return out / "cache" / "digests.json"
+
+
+def _read_known(out: Path) -> dict[str, Any]:
+    """Sizes, times and digests of files as last seen; none if that cannot be read, and they are read again."""
+    try:
+        known = read_json(_known_path(out))
+    except InputError:
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _quarantine(name: str, failure: TaskFailure) -> dict[str, Any]:
@@ -598,24 +641,22 @@ def _hash_shards(
     quarantined: list[dict[str, Any]],
 ) -> Counter[str]:
     """Hash the images of every shard's matched pairs; adds to the quarantine, returns how many images there are."""
-    cache = setup.out / "cache" / "digests.json"
-    known = read_json(cache)
+    known = _read_known(setup.out)
     tasks = [(setup.out, s, params.duplicates, {str(p): known.get(str(p)) for p in s.images}) for s in shards]
     images: Counter[str] = Counter()
     progress = _Progress("hash", len(shards), unit="images")
+
+    def set_aside(number: int, failure: TaskFailure) -> None:
+        quarantined.append(_quarantine(shards[number].name, failure))
+        progress.add(0, False)
+
     try:
-        for number, result in run_tasks(hash_matched, tasks, machine, describe=lambda task: task[1].place):  # type: ignore[arg-type]
-            if isinstance(result, Stop):
-                raise InputError(result.place, result.fault, result.cure)
-            if isinstance(result, TaskFailure):
-                quarantined.append(_quarantine(shards[number].name, result))
-                progress.add(0, False)
-                continue
+        for result in _run(hash_matched, tasks, machine, lambda task: str(task[1].place), set_aside):
             known |= result.known
             images.update(looked_at=result.images, without_hash=result.images - result.hashed)
             progress.add(result.images, not result.reused)
     finally:
-        write_json(known, cache)
+        write_json(known, _known_path(setup.out))
     return images
 
 
@@ -628,11 +669,8 @@ def _take_out_duplicates(
     found = find_duplicates(out, shards, params.duplicates, within)
     pairs: Counter[str] = Counter()
     progress = _Progress("duplicates", len(shards))
-    for number, result in run_tasks(count_duplicates, [(out, name) for name in shards], machine, describe=str):
-        if isinstance(result, Stop):
-            raise InputError(result.place, result.fault, result.cure)
-        if isinstance(result, TaskFailure):  # it was matched, so a file of ours is broken
-            raise InputError(result.place, result.fault, f"Delete {match_path(out, shards[number])} and run again.")
+    tasks = [(out, name) for name in shards]
+    for result in _run(count_duplicates, tasks, machine, str, _end_with(out, shards)):
         pairs.update(result)
         progress.add(sum(result.values()), True)
     facts = {"kind": params.duplicates, "bits": within, "stays": "the lowest image_id", **images}
@@ -746,19 +784,13 @@ def _sample_shards(
     seed, epochs = params.seed, params.epochs
     made = digest({"version": VERSION, "balance": balance, "repeats": repeats, "seed": seed})
     tasks = [(out, name, place, made, seed, epochs) for place, name in enumerate(shards)]
-    return sum_tallies(_sample(tasks, shards, machine))
+    return sum_tallies(_sample(out, shards, tasks, machine))
 
 
-def _sample(tasks: Sequence[Any], shards: Sequence[str], machine: Machine) -> Iterator[dict[str, Any]]:
+def _sample(out: Path, shards: Sequence[str], tasks: Sequence[Any], machine: Machine) -> Iterator[dict[str, Any]]:
     """The tallies of the shards' draws, as they come."""
     progress, kept = _Progress("sample", len(shards)), 0
-    for number, result in run_tasks(sample_shard, tasks, machine, describe=lambda task: task[1]):
-        if isinstance(result, Stop):
-            raise InputError(result.place, result.fault, result.cure)
-        if isinstance(result, TaskFailure):  # it was matched, so a file of ours is broken
-            raise InputError(
-                result.place, result.fault, f"Delete {match_path(tasks[number][0], shards[number])} and run again."
-            )
+    for result in _run(sample_shard, tasks, machine, lambda task: str(task[1]), _end_with(out, shards)):
         first = result["0"].values()
         kept += sum(row["kept"] for row in first)
         progress.add(sum(row["matched"] for row in first), True, f" | {kept:,} kept")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,19 +13,15 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from mc2lib.curation.hygiene import THUMBNAIL, perceptual_hash
+from mc2lib.effects.decode import PIXELS, decode
 from mc2lib.effects.files import atomic
 from mc2lib.effects.readers import Shard, read_shard_images
 from mc2lib.effects.tars import IMAGES, SUFFIXES, read_images
 from mc2lib.errors import InputError
 
-#: An image with more pixels is not decoded: a few kilobytes can claim gigabytes.
-PIXELS = 1 << 26
 BATCH = 1024
 #: Bytes of encoded images at which a batch ends before.
 BYTES = 1 << 26
-#: What Pillow may take the bytes for; its other decoders are seldom used and seldom tested.
-DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-
 #: One image of a shard. `image` is its key; the hash is null and `fault` says why if it cannot be decoded.
 HASHES = pa.schema(
     [
@@ -52,29 +46,8 @@ def thumbnail(content: bytes, pixels: int = PIXELS) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: no image, a cut one, or one of too many pixels.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own warning of bombs: the limit below is stricter
-            with Image.open(io.BytesIO(content), formats=DECODERS) as opened:
-                if opened.width * opened.height > pixels:
-                    raise InputError(
-                        "image", f"{opened.width} x {opened.height} pixels", f"At most {pixels} are decoded."
-                    )
-                opened.load()
-                grey = _over_white(opened).convert("L")
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, MemoryError) as error:
-        raise InputError("image", f"not a whole image ({error})", "Leave it out.") from error
+    grey = decode(content, pixels).convert("L")
     return np.asarray(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS))
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    """Transparent pixels carry any colour, often black, and nobody sees it."""
-    if not image.has_transparency_data:
-        return image
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba).convert("RGB")
 
 
 def hash_images(images: Iterable[tuple[str, bytes]], pixels: int = PIXELS) -> pa.Table:

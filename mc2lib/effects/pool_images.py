@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +16,7 @@ from PIL import Image
 
 from mc2lib.curation.identity import hash_strings
 from mc2lib.effects.claims import stamp
+from mc2lib.effects.decode import PIXELS, decode
 from mc2lib.effects.engine import TaskFailure, run_tasks
 from mc2lib.effects.files import atomic, read_json, write_json
 from mc2lib.effects.images import Pixels
@@ -26,9 +25,6 @@ from mc2lib.errors import InputError
 from mc2lib.hashing import key
 from mc2lib.params import Machine
 
-#: An image with more pixels is not decoded: a few kilobytes can claim gigabytes.
-PIXELS = 1 << 26
-DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 CURE = "Fetch it again; a compressed tar must be unpacked first, for images are read out of order."
 
 U64 = npt.NDArray[np.uint64]
@@ -175,12 +171,13 @@ class PoolImages:
             return None
 
 
-def read_square(content: bytes, size: int) -> Pixels:
+def read_square(content: bytes, size: int, pixels: int = PIXELS) -> Pixels:
     """Decode an image over white, resize its shorter side, bicubic, and cut the square in the middle.
 
     Args:
         content: an encoded image.
-        size: pixels.
+        size: of a side, in pixels.
+        pixels: most that are decoded.
 
     Returns:
         uint8 [size, size, 3].
@@ -188,21 +185,7 @@ def read_square(content: bytes, size: int) -> Pixels:
     Raises:
         InputError: no image, a cut one, or one of too many pixels.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own warning of bombs: the limit below is stricter
-            with Image.open(io.BytesIO(content), formats=DECODERS) as opened:
-                if opened.width * opened.height > PIXELS:
-                    fault = f"{opened.width} x {opened.height} pixels"
-                    raise InputError("image", fault, f"At most {PIXELS} are decoded.")
-                opened.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded no larger than it need be
-                image = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, MemoryError) as error:
-        raise InputError("image", f"not a whole image ({error})", "Leave it out.") from error
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image).convert("RGB")
+    image = decode(content, pixels, least=2 * size).convert("RGB")
     scale = size / min(image.size)
     wide, high = (max(size, round(side * scale)) for side in image.size)
     left, top = (wide - size) // 2, (high - size) // 2

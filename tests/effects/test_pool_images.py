@@ -71,10 +71,9 @@ def test_what_cannot_be_decoded_gives_its_turn_to_the_next(tmp_path):
         images.take(window((0, "0")), np.array([0]))
 
 
-def test_a_bomb_is_not_decoded(monkeypatch):
-    monkeypatch.setattr(pool_images, "PIXELS", 63)
+def test_a_bomb_is_not_decoded():
     with pytest.raises(InputError, match="8 x 8 pixels"):
-        read_square(encode((1, 1, 1)), 4)
+        read_square(encode((1, 1, 1)), 4, pixels=63)
 
 
 def test_a_missing_image_is_named_with_its_tar(tmp_path):
