@@ -7,8 +7,7 @@ has ids or urls; a bare key is an image's name only together with its shard's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -129,88 +128,18 @@ def _meet(slots: U64, filled: npt.NDArray[np.bool_], ids: U64) -> npt.NDArray[np
     return before
 
 
-@dataclass(frozen=True)
-class Shared:
-    """The ids that stand in more than one part.
+def in_several_parts(ids: U64, parts: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """Which rows hold an id that stands in more than one part.
 
     Args:
-        slots: uint64, every id met, in a hash table.
-        owners: int32, row for row of `slots`: 0 empty, below zero an id that several parts have.
-        parts: bool [parts], which have any of those.
+        ids: uint64, ascending.
+        parts: integers, row for row of `ids`.
     """
-
-    slots: U64
-    owners: npt.NDArray[np.int32]
-    parts: npt.NDArray[np.bool_]
-
-    def holds(self, ids: U64) -> npt.NDArray[np.bool_]:
-        """Which of `ids` stand in more than one part."""
-        return np.asarray(_is_shared(self.slots, self.owners, ids))
-
-
-def find_shared(parts: Iterable[U64], count: int) -> Shared:
-    """Find the ids that stand in more than one part.
-
-    Args:
-        parts: uint64 ids, a part after another; one may stand in a part often.
-        count: how many parts.
-    """
-    ids, owners, filled = np.zeros(1 << 12, np.uint64), np.zeros(1 << 12, np.int32), 0
-    touched = np.zeros(count, bool)
-    for part, found in enumerate(parts):
-        while 2 * (filled + len(found)) > len(ids):
-            old = owners != 0
-            before = ids[old], owners[old]
-            ids, owners = np.zeros(4 * len(ids), np.uint64), np.zeros(4 * len(ids), np.int32)
-            _settle(ids, owners, *before)
-        filled += _own(ids, owners, found, part + 1, touched)
-    return Shared(ids, owners, touched)
-
-
-@njit(cache=True)
-def _own(
-    ids: U64, owners: npt.NDArray[np.int32], found: U64, part: int, touched: npt.NDArray[np.bool_]
-) -> int:  # pragma: no cover (compiled)
-    """Note that `part` has the ids `found`: an id's owner is its part, below zero if it has several."""
-    last = np.uint64(len(ids) - 1)
-    new = 0
-    for one in found:
-        slot = (one * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & last
-        while owners[slot] != 0 and ids[slot] != one:
-            slot = (slot + np.uint64(1)) & last
-        if owners[slot] == 0:
-            ids[slot], owners[slot] = one, part
-            new += 1
-        elif owners[slot] != part:
-            touched[abs(owners[slot]) - 1] = touched[part - 1] = True
-            owners[slot] = -part
-    return new
-
-
-@njit(cache=True)
-def _settle(
-    ids: U64, owners: npt.NDArray[np.int32], old: U64, old_owners: npt.NDArray[np.int32]
-) -> None:  # pragma: no cover (compiled)
-    last = np.uint64(len(ids) - 1)
-    for row in range(len(old)):
-        slot = (old[row] * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & last
-        while owners[slot] != 0:
-            slot = (slot + np.uint64(1)) & last
-        ids[slot], owners[slot] = old[row], old_owners[row]
-
-
-@njit(cache=True)
-def _is_shared(
-    ids: U64, owners: npt.NDArray[np.int32], wanted: U64
-) -> npt.NDArray[np.bool_]:  # pragma: no cover (compiled)
-    last = np.uint64(len(ids) - 1)
-    shared = np.zeros(len(wanted), np.bool_)
-    for row in range(len(wanted)):
-        slot = (wanted[row] * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & last
-        while owners[slot] != 0 and ids[slot] != wanted[row]:
-            slot = (slot + np.uint64(1)) & last
-        shared[row] = owners[slot] < 0
-    return shared
+    if not len(ids):
+        return np.zeros(0, bool)
+    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+    several = np.minimum.reduceat(parts, starts) != np.maximum.reduceat(parts, starts)
+    return np.repeat(several, np.diff(starts, append=len(ids)))
 
 
 @njit(cache=True)

@@ -49,16 +49,7 @@ from mc2lib.curation.match import match_languages
 from mc2lib.effects.claims import claim, look, read_made, stamp, write_made
 from mc2lib.effects.config import load_params
 from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
-from mc2lib.effects.draws import (
-    EXTRAS,
-    Stop,
-    count_repeats,
-    count_values,
-    find_repeats,
-    match_path,
-    no_room,
-    sample_shard,
-)
+from mc2lib.effects.draws import EXTRAS, sample_shard
 from mc2lib.effects.duplicates import (
     count_duplicates,
     duplicate_counts_path,
@@ -66,12 +57,15 @@ from mc2lib.effects.duplicates import (
     forget_duplicates,
     hash_matched,
 )
-from mc2lib.effects.engine import TaskFailure, run_tasks
+from mc2lib.effects.engine import TaskFailure
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, read_table, write_json
 from mc2lib.effects.hygiene import hash_folder, hash_shard, read_hashes, write_hashes
 from mc2lib.effects.indices import open_indices, write_indices
 from mc2lib.effects.language_model import load_language_model
+from mc2lib.effects.matches import count_values, match_path
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_batches
+from mc2lib.effects.repeats import count_repeats, find_repeats
+from mc2lib.effects.steps import Stop, no_room, run_step
 from mc2lib.errors import InputError
 from mc2lib.params import CuratePool, Machine
 from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
@@ -208,7 +202,7 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
         tally = sum_tallies(read_made(_count_path(out, name))["tally"] for name in shards)
         _refuse_unrated(params, tally)
         made = balance_shards(setup, shards, params, duplicates.made)
-        repeats = find_repeats(out, shards, duplicates.made)
+        repeats = find_repeats(out, shards, machine, duplicates.made)
         sampled = _sample_shards(out, shards, made, repeats, params, machine)
         _refuse_change(setup)
         facts: dict[str, Any] = {
@@ -381,7 +375,7 @@ def _match_shards(shards: Sequence[Shard], setup: _Setup, machine: Machine) -> t
         progress.add(0, False)
 
     try:
-        for result in _run(match_shard, tasks, machine, _shard_place, set_aside):
+        for result in run_step(match_shard, tasks, machine, _shard_place, set_aside):
             matched.add(result.name)
             known |= result.known
             languages |= {name for name, found in result.tally["languages"].items() if found["matched"]}
@@ -389,28 +383,6 @@ def _match_shards(shards: Sequence[Shard], setup: _Setup, machine: Machine) -> t
     finally:
         write_json(known, _known_path(setup.out))
     return matched, quarantined
-
-
-def _run(
-    function: Callable[[Any], Any],
-    tasks: Sequence[Any],
-    machine: Machine,
-    describe: Callable[[Any], str],
-    set_aside: Callable[[int, TaskFailure], None],
-) -> Iterator[Any]:
-    """The results of a step's tasks, as they come; ends the run if one says so.
-
-    Args:
-        function, tasks, machine, describe: as `run_tasks`.
-        set_aside: is told the number of a task that failed, and why.
-    """
-    for number, result in run_tasks(function, tasks, machine, describe=describe):
-        if isinstance(result, Stop):
-            raise InputError(result.place, result.fault, result.cure)
-        if isinstance(result, TaskFailure):
-            set_aside(number, result)
-        else:
-            yield result
 
 
 def _end_with(out: Path, shards: Sequence[str]) -> Callable[[int, TaskFailure], None]:
@@ -651,7 +623,7 @@ def _hash_shards(
         progress.add(0, False)
 
     try:
-        for result in _run(hash_matched, tasks, machine, lambda task: str(task[1].place), set_aside):
+        for result in run_step(hash_matched, tasks, machine, lambda task: str(task[1].place), set_aside):
             known |= result.known
             images.update(looked_at=result.images, without_hash=result.images - result.hashed)
             progress.add(result.images, not result.reused)
@@ -670,7 +642,7 @@ def _take_out_duplicates(
     pairs: Counter[str] = Counter()
     progress = _Progress("duplicates", len(shards))
     tasks = [(out, name) for name in shards]
-    for result in _run(count_duplicates, tasks, machine, str, _end_with(out, shards)):
+    for result in run_step(count_duplicates, tasks, machine, str, _end_with(out, shards)):
         pairs.update(result)
         progress.add(sum(result.values()), True)
     facts = {"kind": params.duplicates, "bits": within, "stays": "the lowest image_id", **images}
@@ -790,7 +762,7 @@ def _sample_shards(
 def _sample(out: Path, shards: Sequence[str], tasks: Sequence[Any], machine: Machine) -> Iterator[dict[str, Any]]:
     """The tallies of the shards' draws, as they come."""
     progress, kept = _Progress("sample", len(shards)), 0
-    for result in _run(sample_shard, tasks, machine, lambda task: str(task[1]), _end_with(out, shards)):
+    for result in run_step(sample_shard, tasks, machine, lambda task: str(task[1]), _end_with(out, shards)):
         first = result["0"].values()
         kept += sum(row["kept"] for row in first)
         progress.add(sum(row["matched"] for row in first), True, f" | {kept:,} kept")

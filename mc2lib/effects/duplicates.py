@@ -28,10 +28,11 @@ import pyarrow.parquet as pq
 from mc2lib.curation.curate import COUNTS, count_matches
 from mc2lib.curation.hygiene import U64, band_masks, lowest_images, outranked
 from mc2lib.effects.claims import look, read_made, stamp, write_made
-from mc2lib.effects.draws import Stop, count_values, duplicates_path, is_duplicate, match_path, no_room
 from mc2lib.effects.files import atomic, digest, read_json, read_table, write_json
 from mc2lib.effects.hygiene import hash_images
+from mc2lib.effects.matches import count_values, duplicates_path, is_duplicate, match_path
 from mc2lib.effects.readers import Shard, read_shard_images
+from mc2lib.effects.steps import Stop, no_room
 from mc2lib.errors import InputError
 from mc2lib.hashing import key, mix
 

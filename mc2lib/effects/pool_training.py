@@ -152,7 +152,7 @@ def _fingerprint(content: dict[str, Any], out: Path, run: Path) -> str:
     made = {
         "version": VERSION,
         "keep": read_json(out / "balance" / "keep.json")["made"],
-        "repeats": read_json(out / "balance" / "repeats" / "repeats.json")["from"],
+        "repeats": read_json(out / "balance" / "repeats.json")["from"],
         "shards": read_json(out / "report.json")["shards"],
         "images": [[Path(name).name, *stamps] for name, *stamps in read_json(run / "images" / "index.json")["tars"]],
         "tokenizer": file_digest(run / "tokenizer.json") if content["tokenizer"] != "bytes" else "bytes",

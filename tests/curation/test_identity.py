@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mc2lib.curation.identity import Met, find_rows, find_shared, hash_strings, image_ids, pair_ids
+from mc2lib.curation.identity import Met, find_rows, hash_strings, image_ids, in_several_parts, pair_ids
 
 
 def test_the_best_name_counts():
@@ -67,19 +67,12 @@ def test_met_grows():
     assert not any(met.meet(part).any() for part in np.split(ids, 10)) and met.meet(ids).all()
 
 
-@given(st.lists(st.lists(st.integers(0, 25), max_size=12), max_size=7))
-def test_shared_ids_are_those_of_several_parts(parts):
-    shared = {number for number in range(26) if sum(number in part for part in parts) > 1}
-    found = find_shared((np.array(part, np.uint64) for part in parts), len(parts))
-    assert found.holds(np.arange(27, dtype=np.uint64)).tolist() == [number in shared for number in range(27)]
-    assert found.parts.tolist() == [not shared.isdisjoint(part) for part in parts]
-
-
-def test_many_ids_are_looked_through():
-    ids = np.arange(30_000, dtype=np.uint64) << np.uint64(32)
-    found = find_shared([ids[:20_000], ids[20_000:], ids[9_990:10_010], ids[:0]], 4)
-    assert ids[found.holds(ids)].tolist() == ids[9_990:10_010].tolist()
-    assert found.parts.tolist() == [True, False, True, False]
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4)), max_size=40))
+def test_ids_in_several_parts(rows):
+    rows = sorted(rows, key=lambda row: row[0])
+    ids, parts = np.array([row[0] for row in rows], np.uint64), np.array([row[1] for row in rows], np.int32)
+    several = [len({part for other, part in rows if other == one}) > 1 for one, _ in rows]
+    assert in_several_parts(ids, parts).tolist() == several
 
 
 @given(st.lists(st.integers(0, 40), max_size=60), st.sets(st.integers(0, 42)))

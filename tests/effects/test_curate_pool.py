@@ -33,6 +33,7 @@ from mc2lib.curation.curate import curate
 from mc2lib.curation.index import build_index
 from mc2lib.curation.match import match_languages
 from mc2lib.effects import curate_pool as module
+from mc2lib.effects import repeats, steps
 from mc2lib.effects.claims import claim
 from mc2lib.effects.curate_pool import (
     balance_shards,
@@ -42,11 +43,13 @@ from mc2lib.effects.curate_pool import (
     prepare,
 )
 from mc2lib.effects.datacard import Outcome, explain
-from mc2lib.effects.draws import count_repeats, draw_shards, find_repeats, no_room, open_repeats
+from mc2lib.effects.draws import draw_shards
 from mc2lib.effects.engine import _attempt
 from mc2lib.effects.exports import export_pool
 from mc2lib.effects.hygiene import hash_images
 from mc2lib.effects.readers import open_pool
+from mc2lib.effects.repeats import count_repeats, find_repeats, open_repeats
+from mc2lib.effects.steps import no_room
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.params import CuratePool, Machine
@@ -138,7 +141,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """Runs have no workers, unless the test is marked `usefixtures("workers")`."""
     cores = pa.cpu_count()
     if "workers" not in request.fixturenames:
-        monkeypatch.setattr(module, "run_tasks", run_in_turn)
+        monkeypatch.setattr(steps, "run_tasks", run_in_turn)
     yield
     pa.set_cpu_count(cores)
 
@@ -224,18 +227,67 @@ def test_a_pair_in_two_shards_is_kept_once(metadata: Path, tmp_path: Path):
     assert pq.read_metadata(tmp_path / "out" / "curated" / "0" / "pairs-00002.parquet").num_rows == 0
 
 
-def test_repeats_do_not_depend_on_what_memory_holds(finished: tuple[Path, Outcome], tmp_path: Path):
-    shutil.copytree(finished[0] / "out", tmp_path / "out")
-    wanted = [column.tolist() for column in open_repeats(tmp_path / "out")]
-    (tmp_path / "out" / "balance" / "repeats" / "repeats.json").unlink()
-    find_repeats(tmp_path / "out", [f"pairs-{number:05d}" for number in range(4)], at_once=30)
-    assert [column.tolist() for column in open_repeats(tmp_path / "out")] == wanted
-    assert len(wanted[0]) == 60 and wanted[0] == sorted(wanted[0])
-    assert {count_repeats(tmp_path / "out", at_once) for at_once in (1, 7, 59, 60, 1000)} == {30}
+SHARDS = [f"pairs-{number:05d}" for number in range(4)]
+
+
+def test_repeats_are_all_pairs_of_images_in_several_shards(finished: tuple[Path, Outcome]):
+    images, pairs, shards = (column.tolist() for column in open_repeats(finished[0] / "out"))
+    assert len(images) == 60 and images == sorted(images)
+    assert {count_repeats(finished[0] / "out", at_once) for at_once in (1, 7, 59, 60, 1000)} == {30}
     # each of an image's pairs, and in more than one shard
     whole = make_pool().to_pandas().set_index("pair_id")
-    assert (whole.loc[wanted[1], "image_id"].to_numpy() == wanted[0]).all()
-    assert pd.Series(wanted[2]).groupby(wanted[0]).nunique().min() == 2
+    assert (whole.loc[pairs, "image_id"].to_numpy() == images).all()
+    assert pd.Series(shards).groupby(images).nunique().min() == 2
+
+
+@pytest.mark.parametrize("at_once", [1, 30, 100, 10**6])
+def test_repeats_do_not_depend_on_what_memory_holds(at_once: int, finished: tuple[Path, Outcome], tmp_path: Path):
+    out = tmp_path / "out"
+    shutil.copytree(finished[0] / "out", out)
+    wanted = (out / "balance" / "repeats.bin").read_bytes()
+    (out / "balance" / "repeats.json").unlink()
+    find_repeats(out, SHARDS, HERE, at_once=at_once)
+    assert (out / "balance" / "repeats.bin").read_bytes() == wanted
+    assert not (out / "balance" / "repeats").exists()
+
+
+@pytest.mark.usefixtures("workers")
+def test_repeats_go_on_where_they_were_killed(finished: tuple[Path, Outcome], tmp_path: Path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(finished[0] / "out", out)
+    wanted = (out / "balance" / "repeats.bin").read_bytes()
+    (out / "balance" / "repeats.json").unlink()
+    with monkeypatch.context() as killed:
+        killed.setattr(repeats, "_join", stop_here)
+        with pytest.raises(KeyboardInterrupt):
+            find_repeats(out, SHARDS, HERE, at_once=30)
+    parts = {path: path.stat().st_mtime_ns for path in (out / "balance" / "repeats").rglob("*.bin")}
+    last = max(parts, key=str)
+    last.unlink()
+    with monkeypatch.context() as killed:
+        killed.setattr(repeats, "_join", stop_here)
+        with pytest.raises(KeyboardInterrupt):
+            find_repeats(out, SHARDS, HERE, at_once=30)
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in parts.items() if path != last) and last.exists()
+    find_repeats(out, SHARDS, replace(HERE, processes=2), at_once=30)
+    assert (out / "balance" / "repeats.bin").read_bytes() == wanted
+
+
+def stop_here(*_) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_full_disk_while_repeats_are_sorted_is_said(finished: tuple[Path, Outcome], tmp_path: Path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(finished[0] / "out", out)
+    (out / "balance" / "repeats.json").unlink()
+    monkeypatch.setattr(repeats, "atomic", full_disk)
+    with pytest.raises(InputError, match="no room to write"):
+        find_repeats(out, SHARDS, HERE, at_once=30)
+
+
+def full_disk(path: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_online_draws_are_the_offline_ones(finished: tuple[Path, Outcome], tmp_path: Path):

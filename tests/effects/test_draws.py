@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mc2lib.effects import curate_pool as module
 from mc2lib.effects.curate_pool import curate_pool
 from mc2lib.effects.datacard import explain
 from mc2lib.effects.draws import draw_shards
@@ -80,7 +79,7 @@ def slow_keep(matched: list[tuple[Row, list[int]]], t_en: int) -> tuple[dict[str
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_pool_is_drawn_as_the_recipe_says(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "run_tasks", run_in_turn)
+    monkeypatch.setattr("mc2lib.effects.steps.run_tasks", run_in_turn)
     rows = make_pool(tmp_path / "pool", random.Random(seed))
     (tmp_path / "metadata").mkdir()
     for name, entries in ENTRIES.items():

@@ -21,13 +21,13 @@ from PIL import Image
 from mc2lib.__main__ import main
 from mc2lib.curation.hygiene import near_duplicates
 from mc2lib.curation.identity import image_ids
-from mc2lib.effects import curate_pool as module
-from mc2lib.effects import duplicates
+from mc2lib.effects import duplicates, steps
 from mc2lib.effects.claims import write_made
 from mc2lib.effects.curate_pool import curate_pool
-from mc2lib.effects.draws import draw_shards, duplicates_path, is_duplicate
+from mc2lib.effects.draws import draw_shards
 from mc2lib.effects.duplicates import HASHED, find_duplicates, hash_path
 from mc2lib.effects.hygiene import hash_images
+from mc2lib.effects.matches import duplicates_path, is_duplicate
 from mc2lib.effects.readers import open_pool
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
@@ -49,7 +49,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """Runs have no workers, unless the test is marked `usefixtures("workers")`."""
     cores = pa.cpu_count()
     if "workers" not in request.fixturenames:
-        monkeypatch.setattr(module, "run_tasks", run_in_turn)
+        monkeypatch.setattr(steps, "run_tasks", run_in_turn)
     yield
     pa.set_cpu_count(cores)
 
@@ -124,7 +124,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, metadata: Path) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     pool = open_pool(write_samples(folder / "pool", samples()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "run_tasks", run_in_turn)
+        patch.setattr(steps, "run_tasks", run_in_turn)
         curate_pool(pool, metadata, folder / "out", PARAMS, HERE)
     return folder
 
