@@ -37,7 +37,6 @@ from mc2lib.curation.balance import Floats
 from mc2lib.curation.curate import (
     COUNTS,
     Codes,
-    add_counts,
     balance_counts,
     count_matches,
     keep_entries,
@@ -66,6 +65,7 @@ from mc2lib.effects.matches import count_values, match_path
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_batches
 from mc2lib.effects.repeats import count_repeats, find_repeats
 from mc2lib.effects.steps import Stop, no_room, run_step
+from mc2lib.effects.totals import add_up
 from mc2lib.errors import InputError
 from mc2lib.params import CuratePool, Machine
 from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
@@ -73,8 +73,6 @@ from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
 Section = TypeVar("Section", CuratePool, Machine)
 
 REPORT_SECONDS = 5.0
-#: Rows of count files that are added up at once, of some 60 bytes each.
-COUNTS_AT_ONCE = 1 << 23
 #: Written again if the way to write them changes.
 VERSION = 2
 
@@ -201,7 +199,7 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
             forget_duplicates(out)
         tally = sum_tallies(read_made(_count_path(out, name))["tally"] for name in shards)
         _refuse_unrated(params, tally)
-        made = balance_shards(setup, shards, params, duplicates.made)
+        made = balance_shards(setup, shards, params, machine, duplicates.made)
         repeats = find_repeats(out, shards, machine, duplicates.made)
         sampled = _sample_shards(out, shards, made, repeats, params, machine)
         _refuse_change(setup)
@@ -653,11 +651,13 @@ def _take_out_duplicates(
 # ---------------------------------------------------------------------- balance
 
 
-def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool, duplicates: str = "") -> str:
+def balance_shards(
+    setup: _Setup, shards: Sequence[str], params: CuratePool, machine: Machine, duplicates: str = ""
+) -> str:
     """Add up the counts of the shards, set thresholds, write keep probabilities and the entry table.
 
     Args:
-        setup, shards, params: of the run.
+        setup, shards, params, machine: of the run.
         duplicates: digest of the images that go; the matches of their pairs are taken off the counts.
 
     Returns:
@@ -677,13 +677,10 @@ def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool, dup
     written = [where, out / "balance" / "keep.npy", out / "entries.parquet"]
     if all(path.exists() for path in written) and read_json(where).get("made") == made:
         return made
-    total: dict[str, Any] = {name: np.zeros(size, np.int64) for name, size in names.items()}
-    for table in _read_counts([_count_path(out, name) for name in shards]):
-        for language, counts in add_counts(table, names).items():
-            total[language] += counts
-    for table in _read_counts([duplicate_counts_path(out, name) for name in shards if duplicates]):
-        for language, counts in add_counts(table, names).items():
-            total[language] -= counts
+    total = add_up(out, [_count_path(out, name) for name in shards], names, machine)
+    if duplicates:
+        gone = add_up(out, [duplicate_counts_path(out, name) for name in shards], names, machine)
+        total = {name: counts - gone[name] for name, counts in total.items()}
     balance = balance_counts(total, t_en, params.tail_share)
     keep, ends = keep_entries(balance)
     where.unlink(missing_ok=True)
@@ -694,20 +691,6 @@ def balance_shards(setup: _Setup, shards: Sequence[str], params: CuratePool, dup
     facts = {"groups": balance.groups, "ends": ends.tolist(), "t": balance.t, "p": balance.p, "made": made}
     write_json(facts, where)
     return made
-
-
-def _read_counts(paths: Sequence[Path], rows: int = COUNTS_AT_ONCE) -> Iterator[pa.Table]:
-    """The counts of shards, as many at a time as memory holds; sums are exact, whatever the grouping."""
-    held: list[pa.Table] = []
-    size = 0
-    for path in paths:
-        held.append(read_table(path, COUNTS))
-        size += held[-1].num_rows
-        if size >= rows:
-            yield pa.concat_tables(held)
-            held, size = [], 0
-    if held:
-        yield pa.concat_tables(held)
 
 
 def _write_entries(setup: _Setup, total: Mapping[str, Any], keep: Floats, ends: Codes, groups: tuple[str, ...]) -> None:

@@ -80,7 +80,7 @@ def _find_in_parts(
     out: Path, work: Path, shards: Sequence[str], sizes: Sequence[int], machine: Machine, at_once: int
 ) -> list[Path]:
     """The files of all ranges, in order; those that are there already are taken as they are."""
-    starts = _group(sizes, at_once)
+    starts = group_shards(sizes, at_once)
     groups = [work / f"group-{start}.bin" for start in starts]
     ranges = -(-sum(sizes) // at_once)
     found = [work / f"range-{number}.bin" for number in range(ranges)]
@@ -93,8 +93,8 @@ def _find_in_parts(
     return found
 
 
-def _group(sizes: Sequence[int], at_once: int) -> list[int]:
-    """Where groups of consecutive shards begin; each holds `at_once` pairs at most, or one shard."""
+def group_shards(sizes: Sequence[int], at_once: int) -> list[int]:
+    """Where groups of consecutive shards begin; each holds `at_once` rows at most, or one shard."""
     starts, held = list[int](), 0
     for number, size in enumerate(sizes):
         if not starts or held + size > at_once:

@@ -47,9 +47,11 @@ from mc2lib.effects.draws import draw_shards
 from mc2lib.effects.engine import _attempt
 from mc2lib.effects.exports import export_pool
 from mc2lib.effects.hygiene import hash_images
+from mc2lib.effects.indices import open_indices
 from mc2lib.effects.readers import open_pool
 from mc2lib.effects.repeats import count_repeats, find_repeats, open_repeats
 from mc2lib.effects.steps import no_room
+from mc2lib.effects.totals import add_up, read_counts, sum_group
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.params import CuratePool, Machine
@@ -211,11 +213,32 @@ def test_neither_shards_nor_workers_move_a_pair(pool: Path, metadata: Path, tmp_
     assert read_curated(tmp_path / "one").equals(read_curated(tmp_path / "two").combine_chunks())
 
 
-def test_counts_are_added_up_however_many_are_held(finished: tuple[Path, Outcome]):
+def test_counts_are_added_up_however_they_are_grouped(finished: tuple[Path, Outcome], tmp_path: Path):
     paths = sorted((finished[0] / "out" / "counts").iterdir())
-    tables = [list(module._read_counts(paths, rows)) for rows in (1, 25, 10**6)]
+    tables = [list(read_counts(paths, rows)) for rows in (1, 25, 10**6)]
     assert [len(parts) for parts in tables][::2] == [4, 1] and 1 < len(tables[1]) < 4
     assert all(pa.concat_tables(parts).equals(pa.concat_tables(tables[0])) for parts in tables)
+    rows = pa.concat_tables(tables[0]).to_pylist()
+    sizes = {name: index.size for name, index in open_indices(finished[0] / "out" / "index").items()}
+    wanted = {name: [0] * size for name, size in sizes.items()}
+    for row in rows:
+        wanted[row["language"]][row["entry"]] += row["count"]
+    for at_once in (1, 25, 40, 10**6):
+        found = add_up(tmp_path, paths, sizes, HERE, at_once)
+        assert {name: counts.tolist() for name, counts in found.items()} == wanted
+    assert not (tmp_path / "balance" / "sums").exists()
+
+
+def test_sums_of_a_killed_run_are_taken_up_unless_counts_changed(finished: tuple[Path, Outcome], tmp_path: Path):
+    paths = sorted((finished[0] / "out" / "counts").iterdir())
+    sizes = {name: index.size for name, index in open_indices(finished[0] / "out" / "index").items()}
+    target = tmp_path / "sum.parquet"
+    assert sum_group((tmp_path, target, paths[:2], sizes)) is None
+    before = target.stat().st_mtime_ns, target.read_bytes()
+    sum_group((tmp_path, target, paths[:2], sizes))
+    assert (target.stat().st_mtime_ns, target.read_bytes()) == before
+    sum_group((tmp_path, target, paths[1:], sizes))
+    assert target.read_bytes() != before[1]
 
 
 def test_a_pair_in_two_shards_is_kept_once(metadata: Path, tmp_path: Path):
