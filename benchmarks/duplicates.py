@@ -11,25 +11,30 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mc2lib.curation.hygiene import near_duplicates
+from mc2lib.effects import duplicate_search
 from mc2lib.effects.claims import write_made
 from mc2lib.effects.config import find_root
-from mc2lib.effects.duplicates import HASHED, find_duplicates, hash_path
+from mc2lib.effects.duplicates import HASHED, hash_path
 from mc2lib.effects.hygiene import hash_images
+from mc2lib.effects.machine import count_workers
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
+from mc2lib.params import Machine
 
 DISTANCES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16)
-RANDOM, SHARDS, WITHIN = 4_000_000, 16, 4
+RANDOM, SHARDS, WITHIN, PARTS = 4_000_000, 16, 4, 4
 
 
 def count_near(hashes: np.ndarray, concepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,8 +68,8 @@ def measure_drawings(path: Path) -> list[dict[str, float]]:
     return rows
 
 
-def measure_search(folder: Path) -> dict[str, float]:
-    """Seconds and peak memory of finding duplicates among random hashes."""
+def measure_search(folder: Path) -> dict[str, Any]:
+    """Seconds, by workers, and peak memory of finding duplicates among random hashes."""
     hashes, ids = mix(np.arange(RANDOM), 1), mix(np.arange(RANDOM), 2)
     hashes[: RANDOM // 10] = hashes[-(RANDOM // 10) :] ^ np.uint64(0b111)
     for number in range(SHARDS):
@@ -73,15 +78,21 @@ def measure_search(folder: Path) -> dict[str, float]:
             writer.write_table(pa.table(columns, schema=HASHED))
     expected = int(RANDOM // 10)
     del hashes, ids
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.perf_counter()
-    found = find_duplicates(folder, [str(number) for number in range(SHARDS)], "near", WITHIN, RANDOM // 4)
-    seconds = time.perf_counter() - start
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    names = [str(number) for number in range(SHARDS)]
+    seconds: dict[int, float] = {}
+    for workers, few in ((1, RANDOM), (count_workers(Machine("auto", 30.0)), 0)):  # here, then by workers
+        duplicate_search.FEW = few
+        shutil.rmtree(folder / "balance", ignore_errors=True)
+        start = time.perf_counter()
+        found = duplicate_search.find_duplicates(
+            folder, names, "near", WITHIN, Machine(workers, 30.0), -(-RANDOM // PARTS)
+        )
+        seconds[workers] = round(time.perf_counter() - start, 1)
+        assert found["images_removed"] == expected, found
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{RANDOM:,} random hashes within {WITHIN} bits, a quarter in memory: {seconds:.1f} s, {peak:,.0f} MB at most"
-    )
-    assert found["images_removed"] == expected, found
-    return {"hashes": RANDOM, "seconds": round(seconds, 1), "peak_mb": round(peak), "before_mb": round(before)}
+    print(f"{RANDOM:,} random hashes within {WITHIN} bits, in {PARTS} parts: {seconds} s, {peak:,.0f} MB at most")
+    return {"hashes": RANDOM, "seconds": seconds, "peak_mb": round(peak), "before_mb": round(before)}
 
 
 def main() -> int:

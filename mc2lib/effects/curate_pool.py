@@ -49,14 +49,14 @@ from mc2lib.effects.claims import claim, look, read_made, stamp, write_made
 from mc2lib.effects.config import load_params
 from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
 from mc2lib.effects.draws import EXTRAS, sample_shard
+from mc2lib.effects.duplicate_search import find_duplicates
 from mc2lib.effects.duplicates import (
     count_duplicates,
     duplicate_counts_path,
-    find_duplicates,
     forget_duplicates,
     hash_matched,
 )
-from mc2lib.effects.engine import TaskFailure
+from mc2lib.effects.engine import TaskFailure, keep_engine
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, read_table, write_json
 from mc2lib.effects.hygiene import hash_folder, hash_shard, read_hashes, write_hashes
 from mc2lib.effects.indices import open_indices, write_indices
@@ -182,7 +182,7 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
     _check(params)
     _check_place(out, source)
     _check_images(params, source)
-    with _say_disk_fault(out), claim(out):
+    with _say_disk_fault(out), claim(out), keep_engine(machine):
         setup = prepare(metadata, out, params)
         (out / "report.json").unlink(missing_ok=True)  # it stands only beside what it describes
         matched, quarantined = _match_shards(source.shards, setup, machine)
@@ -636,7 +636,7 @@ def _take_out_duplicates(
     """Find the images that go and count the matches of their pairs."""
     assert params.duplicates is not None
     within = params.duplicate_bits if params.duplicates == "near" else 0
-    found = find_duplicates(out, shards, params.duplicates, within)
+    found = find_duplicates(out, shards, params.duplicates, within, machine)
     pairs: Counter[str] = Counter()
     progress = _Progress("duplicates", len(shards))
     tasks = [(out, name) for name in shards]

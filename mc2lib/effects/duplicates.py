@@ -13,28 +13,24 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mc2lib.curation.curate import COUNTS, count_matches
-from mc2lib.curation.hygiene import U64, band_masks, lowest_images, outranked
+from mc2lib.curation.hygiene import U64
 from mc2lib.effects.claims import look, read_made, stamp, write_made
-from mc2lib.effects.files import atomic, digest, read_json, read_table, write_json
+from mc2lib.effects.files import digest, read_table
 from mc2lib.effects.hygiene import hash_images
 from mc2lib.effects.matches import count_values, duplicates_path, is_duplicate, match_path
 from mc2lib.effects.readers import Shard, read_shard_images
 from mc2lib.effects.steps import Stop, no_room
 from mc2lib.errors import InputError
-from mc2lib.hashing import key, mix
 
 #: Hashes that are held at once, of some 60 bytes each while they are sorted.
 HASHES_AT_ONCE = 1 << 26
@@ -130,131 +126,7 @@ def _digests(images: Iterable[tuple[str, bytes]]) -> tuple[pa.Array, U64, U64]:
     return pa.array([name for name, _ in found], pa.string()), halves[:, 0], halves[:, 1]
 
 
-# ---------------------------------------------------------------------- compare
-
-
-def find_duplicates(
-    out: Path, shards: Sequence[str], kind: Kind, within: int, at_once: int = HASHES_AT_ONCE
-) -> dict[str, Any]:
-    """Find the images that go, over all shards, and write their ids.
-
-    Hashes are read in as many passes as memory needs: first by hash, to leave the lowest image of each;
-    then, for near ones, under every mask of `band_masks` those that agree under it. What is held is
-    `at_once` hashes, or those that agree if they are more.
-
-    Args:
-        out: a curated pool in the making, its images hashed.
-        shards: names.
-        kind: exact or near.
-        within: bits in which near hashes may differ, 0 to 16.
-        at_once: hashes in memory.
-
-    Returns:
-        `from`, the digest of what was found; `images_removed`; `hashes`, distinct ones.
-    """
-    parts = {name: read_made(hash_path(out, name)).get("from") for name in shards}
-    within = within if kind == "near" else 0
-    made = digest({"version": VERSION, "hashes": parts, "kind": kind, "within": within})
-    facts, target = out / "balance" / "duplicates.json", duplicates_path(out)
-    if facts.exists() and target.exists() and read_json(facts).get("from") == made:
-        found: dict[str, Any] = read_json(facts)
-        return found
-    facts.unlink(missing_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".duplicates.", dir=target.parent) as name:
-        folder = Path(name)
-        hashes = _keep_lowest(out, shards, folder, at_once)
-        if within:
-            _compare(folder, hashes, within, at_once)
-        removed = _sort_ids(folder / "gone.bin", target, at_once)
-    found = {"from": made, "images_removed": removed, "hashes": hashes}
-    write_json(found, facts)
-    return found
-
-
-def _keep_lowest(out: Path, shards: Sequence[str], folder: Path, at_once: int) -> int:
-    """Write each distinct hash with its lowest image id, and the ids of the others; returns how many hashes."""
-    total = sum(pq.read_metadata(hash_path(out, name)).num_rows for name in shards)
-    passes, count = _passes(total, at_once), 0
-    with _open(folder, "hash") as hashes, _open(folder, "image") as images, _open(folder, "gone") as gone:
-        for number in range(passes):
-            parts = [[np.zeros(0, np.uint64)] * 3]
-            for name in shards:
-                table = pq.read_table(hash_path(out, name))
-                columns = [table[column].to_numpy() for column in ("hash", "more", "image_id")]
-                here = _in_pass(columns[0], number, passes)
-                parts.append([column[here] for column in columns])
-            found = lowest_images(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-            for file, column in zip((hashes, images, gone), found, strict=True):
-                column.tofile(file)
-            count += len(found[0])
-    return count
-
-
-def _compare(folder: Path, count: int, within: int, at_once: int) -> None:
-    """Add to the ids that go the lowest images of hashes that lie near one with a lower image."""
-    if not count:
-        return
-    hashes, images = (np.memmap(folder / f"{name}.bin", np.uint64, "r") for name in ("hash", "image"))
-    with _open(folder, "beaten") as file:  # written out: a full disk kills who writes to a hole of a mapped file
-        for start in range(0, count, at_once):
-            np.zeros(min(at_once, count - start), np.bool_).tofile(file)
-    beaten = np.memmap(folder / "beaten.bin", np.bool_, "r+")
-    passes = _passes(count, at_once)
-    masks = band_masks(count, within)
-    for done, mask in enumerate(masks):
-        if count > QUIET:
-            print(f"duplicates: {count:,} hashes compared under {done} of {len(masks)} masks", flush=True)
-        for number in range(passes):
-            rows = _rows_in_pass(hashes, mask, number, passes, at_once)
-            beaten[rows[outranked(hashes[rows], images[rows], mask, within)]] = True
-    with (folder / "gone.bin").open("ab") as gone:
-        for start in range(0, count, at_once):
-            part = slice(start, start + at_once)
-            np.asarray(images[part][beaten[part]]).tofile(gone)
-
-
-def _rows_in_pass(hashes: U64, mask: np.uint64, number: int, passes: int, block: int) -> npt.NDArray[np.int64]:
-    """Where the hashes stand whose masked bits belong to a pass; read a block at a time."""
-    if passes == 1:
-        return np.arange(len(hashes))
-    starts = range(0, len(hashes), block)
-    parts = (start + np.flatnonzero(_in_pass(hashes[start : start + block] & mask, number, passes)) for start in starts)
-    return np.concatenate(list(parts))
-
-
-def _sort_ids(path: Path, target: Path, at_once: int) -> int:
-    """Write the ids of a file in order, each once; returns how many. Ids are hashes, so that ranges are even."""
-    size = path.stat().st_size // 8
-    ids = np.memmap(path, np.uint64, "r") if size else np.zeros(0, np.uint64)
-    passes, count = _passes(size, at_once), 0
-    with atomic(target) as temporary, temporary.open("wb") as file:
-        for number in range(passes):
-            parts = [np.zeros(0, np.uint64)]
-            for start in range(0, size, at_once):
-                part = ids[start : start + at_once]
-                parts.append(part[_range_of(part, passes) == number])
-            found = np.unique(np.concatenate(parts))
-            found.tofile(file)
-            count += len(found)
-    return count
-
-
-def _passes(total: int, at_once: int) -> int:
-    return max(1, -(-total // at_once))
-
-
-def _in_pass(hashes: U64, number: int, passes: int) -> npt.NDArray[np.bool_]:
-    """Which hashes a pass looks at: equal ones in one pass, and passes about even though hashes are not."""
-    return np.asarray(_range_of(mix(hashes, key("pass")), passes) == number)
-
-
-def _range_of(ids: U64, passes: int) -> U64:
-    return (ids >> np.uint64(32)) * np.uint64(passes) >> np.uint64(32)
-
-
-def _open(folder: Path, name: str) -> BinaryIO:
-    return (folder / f"{name}.bin").open("wb")
+# ---------------------------------------------------------------------- take out
 
 
 def forget_duplicates(out: Path) -> None:
@@ -262,9 +134,6 @@ def forget_duplicates(out: Path) -> None:
     (out / "balance" / "duplicates.json").unlink(missing_ok=True)
     duplicates_path(out).unlink(missing_ok=True)
     shutil.rmtree(out / "duplicates", ignore_errors=True)
-
-
-# ---------------------------------------------------------------------- take out
 
 
 def count_duplicates(task: tuple[Path, str]) -> dict[str, int] | Stop:

@@ -1,43 +1,44 @@
 """Images with matched pairs in several shards: of all these pairs, one is drawn.
 
-Shards are taken in groups, and each group's pairs laid in the order of their images' ids. Then ranges of ids are
-looked at, each over all groups. Both are tasks, so that no one memory or core has to hold a pool, and each id is
-read twice however large the pool is.
-
-    OUT/balance/repeats.bin    the pairs of those images, by image: three columns, one after another
-    OUT/balance/repeats.json   what it was made from
-    OUT/balance/repeats/       what a run at work, or a killed one, has of it
+OUT/balance/repeats.bin    the pairs of those images, by image: see `columns`
+OUT/balance/repeats.json   what it was made from
+OUT/balance/repeats/       what a run at work, or a killed one, has of it
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mc2lib.curation.balance import U64, Mask
 from mc2lib.curation.identity import find_rows, in_several_parts
 from mc2lib.effects.claims import read_made
-from mc2lib.effects.files import atomic, digest, read_json, write_json
+from mc2lib.effects.columns import (
+    Columns,
+    count_ranges,
+    group_shards,
+    join_columns,
+    open_columns,
+    read_range,
+    run_missing,
+    write_columns,
+    write_or_stop,
+)
+from mc2lib.effects.files import digest, read_json, write_json
 from mc2lib.effects.matches import match_path, read_matches
-from mc2lib.effects.steps import Stop, no_room, run_step
+from mc2lib.effects.steps import Stop
 from mc2lib.errors import InputError
 from mc2lib.params import Machine
 
 #: Pairs that a task holds at once, of some 60 bytes each.
 PAIRS_AT_ONCE = 1 << 24
-#: Columns of pairs, as they lie in files one after another.
-COLUMNS = {"image_id": np.uint64, "pair_id": np.uint64, "shard": np.int32}
-PAIR_BYTES = sum(np.dtype(kind).itemsize for kind in COLUMNS.values())
-
-Columns = list[npt.NDArray[Any]]
+#: A pair's image id, pair id, and shard.
+KINDS = (np.uint64, np.uint64, np.int32)
 
 
 def find_repeats(
@@ -67,10 +68,11 @@ def find_repeats(
     sizes = [pq.read_metadata(match_path(out, name)).num_rows for name in shards]
     target = out / "balance" / "repeats.bin"
     if sum(sizes) <= at_once:  # done before a worker is there
-        _write(target, _of_several_shards(_read_sorted(out, shards, 0)))
+        write_columns(target, _of_several_shards(_read_sorted(out, shards, 0)))
     else:
         taken_up = digest({"made": made, "at_once": at_once})  # from a killed run: of the same pairs and groups
-        _join(_find_in_parts(out, out / "balance" / "repeats" / taken_up[:16], shards, sizes, machine, at_once), target)
+        found = _find_in_parts(out, out / "balance" / "repeats" / taken_up[:16], shards, sizes, machine, at_once)
+        join_columns(found, target, KINDS)
     write_json({"from": made, "pairs": sum(sizes)}, facts)
     shutil.rmtree(out / "balance" / "repeats", ignore_errors=True)
     return made
@@ -79,53 +81,39 @@ def find_repeats(
 def _find_in_parts(
     out: Path, work: Path, shards: Sequence[str], sizes: Sequence[int], machine: Machine, at_once: int
 ) -> list[Path]:
-    """The files of all ranges, in order; those that are there already are taken as they are."""
-    starts = group_shards(sizes, at_once)
-    groups = [work / f"group-{start}.bin" for start in starts]
-    ranges = -(-sum(sizes) // at_once)
+    """The files of all ranges of image ids, in order."""
+    groups = group_shards(sizes, at_once)
+    files = [work / f"group-{number}.bin" for number in range(len(groups))]
+    sorting = [(out, p, shards[group], group.start) for p, group in zip(files, groups, strict=True)]
+    run_missing(sort_pairs, sorting, machine, "repeats: groups of shards sorted")
+    ranges = count_ranges(sum(sizes), at_once)
     found = [work / f"range-{number}.bin" for number in range(ranges)]
-    ends = [*starts[1:], len(shards)]
-    sorting = [(out, p, shards[i:j], i) for p, i, j in zip(groups, starts, ends, strict=True) if not p.exists()]
-    finding = [(out, p, groups, number, ranges) for number, p in enumerate(found) if not p.exists()]
-    for function, tasks in ((sort_pairs, sorting), (find_range, finding)):
-        for _ in run_step(function, tasks, machine, describe=lambda task: str(task[1])):
-            pass
+    finding = [(out, p, files, number, ranges) for number, p in enumerate(found)]
+    run_missing(find_range, finding, machine, "repeats: ranges of images compared")
     return found
 
 
-def group_shards(sizes: Sequence[int], at_once: int) -> list[int]:
-    """Where groups of consecutive shards begin; each holds `at_once` rows at most, or one shard."""
-    starts, held = list[int](), 0
-    for number, size in enumerate(sizes):
-        if not starts or held + size > at_once:
-            starts.append(number)
-            held = 0
-        held += size
-    return starts
-
-
 def sort_pairs(task: tuple[Path, Path, Sequence[str], int]) -> Stop | None:
-    """Write a group's matched pairs (COLUMNS) in the order of their images' ids.
+    """Write a group's matched pairs (KINDS) in the order of their images' ids.
 
     Args:
         task: output folder, the file to write, the group's shards, and the number of the first.
     """
     out, path, shards, first = task
     pa.set_cpu_count(1)
-    return _write_or_stop(out, path, _read_sorted(out, shards, first))
+    return write_or_stop(out, path, _read_sorted(out, shards, first))
 
 
 def find_range(task: tuple[Path, Path, Sequence[Path], int, int]) -> Stop | None:
-    """Write the pairs (COLUMNS) of the images of a range of ids that have pairs in several shards.
+    """Write the pairs (KINDS) of the images of a range of ids that have pairs in several shards.
 
     Args:
         task: output folder, the file to write, the groups' files, the number of the range, and of how many.
     """
     out, path, groups, number, ranges = task
-    parts = [_part(_open(group), number, ranges) for group in groups]
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    columns = read_range(groups, KINDS, number, ranges)
     order = np.argsort(columns[0])
-    return _write_or_stop(out, path, _of_several_shards([column[order] for column in columns]))
+    return write_or_stop(out, path, _of_several_shards([column[order] for column in columns]))
 
 
 def _read_sorted(out: Path, shards: Sequence[str], first: int) -> Columns:
@@ -146,48 +134,12 @@ def _of_several_shards(columns: Columns) -> Columns:
     return [images[rows], pairs[rows], shards[rows]]
 
 
-def _part(columns: Columns, number: int, ranges: int) -> Columns:
-    """The rows of a range of image ids, of columns in the order of these."""
-    begin, end = (-(-(place << 64) // ranges) for place in (number, number + 1))
-    start = int(np.searchsorted(columns[0], np.uint64(begin)))
-    stop = int(np.searchsorted(columns[0], np.uint64(end))) if number + 1 < ranges else len(columns[0])
-    return [column[start:stop] for column in columns]
-
-
-def _write(path: Path, columns: Iterable[npt.NDArray[Any]]) -> None:
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        for column in columns:
-            column.tofile(file)
-
-
-def _write_or_stop(out: Path, path: Path, columns: Columns) -> Stop | None:
-    try:
-        _write(path, columns)
-    except OSError as error:
-        return no_room(out, error)
-    return None
-
-
-def _open(path: Path) -> Columns:
-    """The columns of a file, memory-mapped."""
-    size = path.stat().st_size // PAIR_BYTES
-    if not size:
-        return [np.zeros(0, kind) for kind in COLUMNS.values()]
-    begins = accumulate((size * np.dtype(kind).itemsize for kind in COLUMNS.values()), initial=0)
-    return [np.memmap(path, kind, "r", begin, (size,)) for kind, begin in zip(COLUMNS.values(), begins, strict=False)]
-
-
-def _join(paths: Sequence[Path], target: Path) -> None:
-    """The rows of files one after another, as one file."""
-    _write(target, (_open(path)[number] for number in range(len(COLUMNS)) for path in paths))
-
-
 def open_repeats(out: Path) -> Columns:
-    """COLUMNS, memory-mapped: image ids in order, pair ids, shard numbers; InputError if there is no such file."""
+    """KINDS, memory-mapped: image ids in order, pair ids, shard numbers; InputError if there is no such file."""
     path = out / "balance" / "repeats.bin"
     if not path.exists():
         raise InputError(str(path), "no such file", "Run `make curate` again.")
-    return _open(path)
+    return open_columns(path, KINDS)
 
 
 def count_repeats(out: Path, at_once: int = PAIRS_AT_ONCE) -> int:

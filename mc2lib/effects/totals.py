@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from mc2lib.curation.balance import Counts
 from mc2lib.curation.curate import COUNTS, add_counts
 from mc2lib.effects.claims import read_made, write_made
+from mc2lib.effects.columns import group_shards
 from mc2lib.effects.files import digest, read_table
-from mc2lib.effects.repeats import group_shards
 from mc2lib.effects.steps import Stop, no_room, run_step
 from mc2lib.params import Machine
 
@@ -45,8 +45,7 @@ def add_up(
     rows = [pq.read_metadata(path).num_rows for path in paths]
     if sum(rows) <= at_once:
         return _add_up(paths, sizes)
-    starts = group_shards(rows, at_once)
-    groups = [list(paths[i:j]) for i, j in zip(starts, [*starts[1:], len(paths)], strict=True)]
+    groups = [list(paths[group]) for group in group_shards(rows, at_once)]
     work = out / "balance" / "sums"
     targets = [work / f"{number}.parquet" for number in range(len(groups))]
     tasks = [(out, target, group, dict(sizes)) for target, group in zip(targets, groups, strict=True)]

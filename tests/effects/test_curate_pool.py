@@ -32,8 +32,8 @@ from mc2lib.__main__ import main
 from mc2lib.curation.curate import curate
 from mc2lib.curation.index import build_index
 from mc2lib.curation.match import match_languages
+from mc2lib.effects import columns, repeats, steps
 from mc2lib.effects import curate_pool as module
-from mc2lib.effects import repeats, steps
 from mc2lib.effects.claims import claim
 from mc2lib.effects.curate_pool import (
     balance_shards,
@@ -281,14 +281,14 @@ def test_repeats_go_on_where_they_were_killed(finished: tuple[Path, Outcome], tm
     wanted = (out / "balance" / "repeats.bin").read_bytes()
     (out / "balance" / "repeats.json").unlink()
     with monkeypatch.context() as killed:
-        killed.setattr(repeats, "_join", stop_here)
+        killed.setattr(repeats, "join_columns", stop_here)
         with pytest.raises(KeyboardInterrupt):
             find_repeats(out, SHARDS, HERE, at_once=30)
     parts = {path: path.stat().st_mtime_ns for path in (out / "balance" / "repeats").rglob("*.bin")}
     last = max(parts, key=str)
     last.unlink()
     with monkeypatch.context() as killed:
-        killed.setattr(repeats, "_join", stop_here)
+        killed.setattr(repeats, "join_columns", stop_here)
         with pytest.raises(KeyboardInterrupt):
             find_repeats(out, SHARDS, HERE, at_once=30)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in parts.items() if path != last) and last.exists()
@@ -304,7 +304,7 @@ def test_a_full_disk_while_repeats_are_sorted_is_said(finished: tuple[Path, Outc
     out = tmp_path / "out"
     shutil.copytree(finished[0] / "out", out)
     (out / "balance" / "repeats.json").unlink()
-    monkeypatch.setattr(repeats, "atomic", full_disk)
+    monkeypatch.setattr(columns, "atomic", full_disk)
     with pytest.raises(InputError, match="no room to write"):
         find_repeats(out, SHARDS, HERE, at_once=30)
 

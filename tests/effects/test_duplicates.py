@@ -21,11 +21,12 @@ from PIL import Image
 from mc2lib.__main__ import main
 from mc2lib.curation.hygiene import near_duplicates
 from mc2lib.curation.identity import image_ids
-from mc2lib.effects import duplicates, steps
+from mc2lib.effects import columns, duplicate_search, duplicates, steps
 from mc2lib.effects.claims import write_made
 from mc2lib.effects.curate_pool import curate_pool
 from mc2lib.effects.draws import draw_shards
-from mc2lib.effects.duplicates import HASHED, find_duplicates, hash_path
+from mc2lib.effects.duplicate_search import find_duplicates
+from mc2lib.effects.duplicates import HASHED, hash_path
 from mc2lib.effects.hygiene import hash_images
 from mc2lib.effects.matches import duplicates_path, is_duplicate
 from mc2lib.effects.readers import open_pool
@@ -264,20 +265,32 @@ def test_neither_memory_nor_shards_choose(within: int, tmp_path: Path):
     assert 150 <= len(wanted) < 1800
     for shards, at_once in ((1, 10**6), (4, 10**6), (7, 300), (3, 97)):
         names = write_hashes(tmp_path / f"{shards}", hashes, ids, shards)
-        found = find_duplicates(tmp_path / f"{shards}", names, "near", within, at_once)
+        found = find_duplicates(tmp_path / f"{shards}", names, "near", within, HERE, at_once)
         assert np.fromfile(duplicates_path(tmp_path / f"{shards}"), np.uint64).tolist() == wanted.tolist()
         assert (found["images_removed"], found["hashes"]) == (len(wanted), len(np.unique(hashes)))
         assert [path.name for path in (tmp_path / f"{shards}" / "balance").iterdir() if path.is_dir()] == []
 
 
+@pytest.mark.usefixtures("workers")
 def test_a_long_search_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     names = write_hashes(tmp_path, mix(np.arange(9), 1), mix(np.arange(9), 2), 1)
-    monkeypatch.setattr(duplicates, "QUIET", 8)
-    find_duplicates(tmp_path, names, "near", 4)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("duplicates: 9 hashes compared under 0 of ") and lines[0].endswith(
-        f" {len(lines)} masks"
-    )
+    monkeypatch.setattr(duplicate_search, "FEW", 8)
+    monkeypatch.setattr(columns, "REPORT_SECONDS", 0.0)
+    find_duplicates(tmp_path, names, "near", 4, HERE)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "9 hashes compared under masks" in line]
+    assert lines[0].endswith(f", 1 of {len(lines)}") and lines[-1].endswith(f", {len(lines)} of {len(lines)}")
+
+
+def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hashes, ids = mix(np.arange(200) // 2, 1), mix(np.arange(200), 2)
+    names = write_hashes(tmp_path, hashes, ids, 3)
+    with monkeypatch.context() as killed:
+        killed.setattr(duplicate_search, "outranked", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            find_duplicates(tmp_path, names, "near", 3, HERE, at_once=70)
+    assert list((tmp_path / "balance" / "duplicates").rglob("lowest-*"))
+    monkeypatch.setattr(duplicate_search, "lowest_images", lambda *_: 1 / 0)
+    assert find_duplicates(tmp_path, names, "near", 3, HERE, at_once=70)["hashes"] == 100
 
 
 @pytest.mark.usefixtures("workers")
@@ -312,8 +325,8 @@ def test_a_run_that_goes_on_makes_nothing_again(finished: Path, metadata: Path, 
     def refuse(*arguments: object) -> None:
         raise AssertionError("made again")
 
-    for name in ("_hash_pairs", "_keep_lowest", "count_matches"):
-        monkeypatch.setattr(duplicates, name, refuse)
+    for where, name in ((duplicates, "_hash_pairs"), (duplicate_search, "_keep_lowest"), (duplicates, "count_matches")):
+        monkeypatch.setattr(where, name, refuse)
     run(finished / "pool", metadata, out)
     assert result_bytes(out) == result_bytes(finished / "out")
 

@@ -9,14 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from mc2lib.effects import duplicate_search
 from mc2lib.effects.curate_pool import curate_pool
+from mc2lib.effects.duplicate_search import find_duplicates
 from mc2lib.effects.engine import TaskFailure, run_tasks
+from mc2lib.effects.indices import open_indices
 from mc2lib.effects.readers import open_pool
+from mc2lib.effects.repeats import find_repeats
+from mc2lib.effects.totals import add_up
 from mc2lib.effects.wikipedia import build_wikipedia
 from mc2lib.params import CuratePool, Machine
 from tests.effects import test_wikipedia
 from tests.effects.tasks import die_until, give_lambda, square_or_fail
-from tests.effects.test_curate_pool import HERE, result_bytes, write_metadata, write_pool
+from tests.effects.test_curate_pool import HERE, SHARDS, result_bytes, write_metadata, write_pool
 from tests.effects.test_duplicates import PARAMS, samples, write_samples
 
 
@@ -51,12 +56,18 @@ def test_ray_is_as_this_machine(machine: Machine, tmp_path: Path):
     assert callable(failure) or isinstance(failure, TaskFailure)  # Ray can send what pickle cannot
 
 
-def test_duplicates_are_the_same_on_ray(machine: Machine, tmp_path: Path):
+def test_duplicates_are_the_same_on_ray(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     metadata, pool = write_metadata(tmp_path / "metadata"), write_samples(tmp_path / "pool", samples())
     for name, engine in (("here", HERE), ("ray", machine)):
         curate_pool(open_pool(pool), metadata, tmp_path / name, PARAMS, engine)
     assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
     assert (tmp_path / "ray" / "balance" / "duplicates.bin").stat().st_size > 80
+    names = sorted(path.stem for path in (tmp_path / "ray" / "hashes").iterdir())
+    wanted = (tmp_path / "ray" / "balance" / "duplicates.bin").read_bytes()
+    monkeypatch.setattr(duplicate_search, "FEW", 0)  # by tasks
+    (tmp_path / "ray" / "balance" / "duplicates.json").unlink()
+    find_duplicates(tmp_path / "ray", names, "near", PARAMS.duplicate_bits, machine, at_once=40)
+    assert (tmp_path / "ray" / "balance" / "duplicates.bin").read_bytes() == wanted
 
 
 def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):
@@ -64,6 +75,17 @@ def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):
     for name, engine in (("here", HERE), ("ray", machine)):
         curate_pool(open_pool(pool), metadata, tmp_path / name, CuratePool(t_en=3), engine)
     assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
+    # what is found over all shards, by tasks
+    out = tmp_path / "ray"
+    (out / "balance" / "repeats.json").unlink()
+    find_repeats(out, SHARDS, machine, at_once=30)
+    assert (out / "balance" / "repeats.bin").read_bytes() == (
+        tmp_path / "here" / "balance" / "repeats.bin"
+    ).read_bytes()
+    sizes = {name: index.size for name, index in open_indices(out / "index").items()}
+    counts = sorted((out / "counts").iterdir())
+    whole, parts = add_up(out, counts, sizes, HERE), add_up(out, counts, sizes, machine, at_once=25)
+    assert all((whole[name] == parts[name]).all() for name in sizes) and sum(map(sum, whole.values())) > 100
 
 
 def test_the_same_lists_on_ray(machine: Machine, tmp_path: Path):
