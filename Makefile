@@ -7,6 +7,7 @@
 #   make trial ARM=name   one arm on the validation styles, in a temporary folder; SET="training.steps=640 …" to tune
 #   make curate POOL=dir  a pool of your own, of any known format, to a curated one [OUT=dir ARGS=…]
 #   make train POOL=dir   CLIP on that pool as it was curated, a new draw each epoch [OUT=… RUN=… SCALE=workstation ARGS=…]
+#   make export POOL=dir  its curated pairs as webdataset, parquet, datasets or uids: AS=webdataset TO=dir [OUT=… ARGS=…]
 #   make metadata         lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
 #   make lab              JupyterLab on the notebooks
 #   make plan SCALE=name  what a scale would cost, without running it
@@ -22,6 +23,8 @@ ARM ?=
 POOL ?=
 OUT ?=
 RUN ?=
+AS ?=
+TO ?=
 ARGS ?=
 SET ?=
 LANGUAGES ?=
@@ -30,7 +33,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate train metadata lab plan bench check env clean
+.PHONY: help repro test smoke arm trial curate train export metadata lab plan bench check env clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -59,6 +62,10 @@ curate: env
 train: env
 	@test -n "$(POOL)" || { echo "error: name the pool: make train POOL=/path/to/pool, after make curate" >&2; exit 2; }
 	@$(python) -m mc2lib train "$(POOL)" $(if $(OUT),--out "$(OUT)") $(if $(RUN),--run "$(RUN)") $(if $(SCALE),--scale "$(SCALE)") $(ARGS)
+
+export: env
+	@test -n "$(POOL)" && test -n "$(AS)" && test -n "$(TO)" || { echo "error: name pool, layout and target: make export POOL=/path/to/pool AS=webdataset TO=/path/to/target, after make curate" >&2; exit 2; }
+	@$(python) -m mc2lib export "$(POOL)" $(if $(OUT),--out "$(OUT)") --as "$(AS)" --to "$(TO)" $(ARGS)
 
 metadata: env
 	@$(python) -m mc2lib metadata $(if $(LANGUAGES),--languages $(LANGUAGES)) $(ARGS)

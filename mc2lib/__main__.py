@@ -62,6 +62,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     metadata.add_argument("--folder", help="where everything lies; by default params.yaml's")
     add_curate_arguments(commands.add_parser("curate", help="curate a pool of your own"))
     add_train_arguments(commands.add_parser("train", help="train on a curated pool of your own"))
+    add_export_arguments(commands.add_parser("export", help="write a curated pool in a layout of the field's tools"))
     explain = commands.add_parser("explain", help="how a curated pool's recipe looks at one text")
     explain.add_argument("out", type=Path, metavar="OUT", help="a folder that `curate` wrote")
     explain.add_argument("text")
@@ -90,9 +91,7 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--evaluation", help="drop this evaluation's images: a folder of them, or a hash set (.npy)")
     curate.add_argument("--duplicates", choices=("exact", "near"), help="drop images that stand in the pool already")
     curate.add_argument("--duplicate-bits", type=int, help="perceptual hashes within so many bits are near, 0 to 16")
-    curate.add_argument("--engine", choices=("local", "ray"))
-    curate.add_argument("--address", help="of a Ray cluster, host:port or auto")
-    curate.add_argument("--processes", type=int, help="workers on this machine")
+    add_engine_arguments(curate)
 
 
 def add_train_arguments(train: argparse.ArgumentParser) -> None:
@@ -109,9 +108,34 @@ def add_train_arguments(train: argparse.ArgumentParser) -> None:
     train.add_argument("--batch-size", type=int, help="pairs a step over all ranks")
     train.add_argument("--learning-rate", type=float)
     train.add_argument("--prepare", action="store_true", help="write recipe and index of the images; start no rank")
+    add_pool_arguments(train)
+
+
+def add_export_arguments(export: argparse.ArgumentParser) -> None:
+    """Give the command `export` its arguments."""
+    export.add_argument("pool", metavar="POOL", help="the pool that was curated: it holds the images")
+    export.add_argument("--out", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
+    export.add_argument("--to", type=Path, required=True, help="a folder that is not there yet; for uids a .npy file")
+    layouts = ("webdataset", "parquet", "datasets", "uids")
+    export.add_argument("--as", choices=layouts, required=True, dest="layout", help="what to write")
+    export.add_argument("--epoch", type=int, default=0, help="which offline draw")
+    export.add_argument("--rows", type=int, default=10_000, help="pairs of a written file, at most")
+    add_pool_arguments(export)
+    add_engine_arguments(export)
+
+
+def add_pool_arguments(command: argparse.ArgumentParser) -> None:
+    """How to read the pool, where `curate` was told it."""
     for name in ("--format", "--text", "--image"):
-        train.add_argument(name, help="as of `curate`")
-    train.add_argument("--split", default="train", help="as of `curate`")
+        command.add_argument(name, help="as of `curate`")
+    command.add_argument("--split", default="train", help="as of `curate`")
+
+
+def add_engine_arguments(command: argparse.ArgumentParser) -> None:
+    """What a command's tasks run on."""
+    command.add_argument("--engine", choices=("local", "ray"))
+    command.add_argument("--address", help="of a Ray cluster, host:port or auto")
+    command.add_argument("--processes", type=int, help="workers on this machine")
 
 
 def threshold(text: str) -> int | str:
@@ -156,6 +180,10 @@ def run(options: argparse.Namespace) -> int:
         from mc2lib.effects.pool_training import train_command
 
         return train_command(root, options)
+    if options.command == "export":
+        from mc2lib.effects.exports import export_command
+
+        return export_command(root, options)
     if options.command == "explain":
         from mc2lib.effects.datacard import explain
 

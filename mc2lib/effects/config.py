@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mc2lib.errors import InputError, nearest
-from mc2lib.params import Params, parse
+from mc2lib.params import CuratePool, Machine, Params, parse
+
+Section = TypeVar("Section", CuratePool, Machine)
 
 
 def load_params(root: Path | str = ".", scale: str | None = None) -> Params:
@@ -39,6 +43,12 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise InputError(str(path), "not a mapping", "Write `key: value` lines.")
     return content
+
+
+def override(section: Section, options: argparse.Namespace) -> Section:
+    """A section of the parameters with what the command line sets."""
+    given = {f.name: getattr(options, f.name, None) for f in dataclasses.fields(section)}
+    return dataclasses.replace(section, **{name: value for name, value in given.items() if value is not None})
 
 
 def find_root() -> Path:

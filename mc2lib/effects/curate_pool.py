@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +46,7 @@ from mc2lib.curation.index import Index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match_languages
 from mc2lib.effects.claims import claim, look, read_made, stamp, write_made
-from mc2lib.effects.config import load_params
+from mc2lib.effects.config import load_params, override
 from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
 from mc2lib.effects.draws import EXTRAS, sample_shard
 from mc2lib.effects.duplicate_search import find_duplicates
@@ -69,8 +69,6 @@ from mc2lib.effects.totals import add_up
 from mc2lib.errors import InputError
 from mc2lib.params import CuratePool, Machine
 from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
-
-Section = TypeVar("Section", CuratePool, Machine)
 
 REPORT_SECONDS = 5.0
 #: Written again if the way to write them changes.
@@ -227,10 +225,10 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
         exit status: 0, or 3 if shards could not be read.
     """
     study = load_params(root)
-    params = _override(study.curate_pool, options)
+    params = override(study.curate_pool, options)
     if params.lid_model:  # `explain` may be called from elsewhere
         params = dataclasses.replace(params, lid_model=str(Path(params.lid_model).resolve()))
-    machine = _override(study.machine, options)
+    machine = override(study.machine, options)
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
     out = options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name
@@ -244,12 +242,6 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
         print(f"\nWithout {names}{more}, which could not be read: see {out / 'quarantine.json'}", flush=True)
         return 3
     return 0
-
-
-def _override(section: Section, options: argparse.Namespace) -> Section:
-    """A section of the parameters with what the command line sets."""
-    given = {f.name: getattr(options, f.name, None) for f in dataclasses.fields(section)}
-    return dataclasses.replace(section, **{name: value for name, value in given.items() if value is not None})
 
 
 def _check(params: CuratePool) -> None:

@@ -32,10 +32,6 @@ from mc2lib.effects.readers import Shard, read_shard_images
 from mc2lib.effects.steps import Stop, no_room
 from mc2lib.errors import InputError
 
-#: Hashes that are held at once, of some 60 bytes each while they are sorted.
-HASHES_AT_ONCE = 1 << 26
-#: More hashes than these take minutes, and say how far they are.
-QUIET = 1 << 22
 #: Written again if hashes are made in another way.
 VERSION = 1
 

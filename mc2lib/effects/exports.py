@@ -1,177 +1,299 @@
-"""Exports: a curated pool in the layouts that the field's tools read."""
+"""Exports: a curated pool in the layouts that the field's tools read: `make export POOL=… AS=… TO=…`.
+
+Tasks write the curated shards, some together, as files of so many pairs; the target is there when all are.
+Until then they stand in a hidden folder beside it, from which a killed export goes on.
+
+    webdataset   00000.tar … with each pair's image as it is, .txt and .json, and sizes.json, as open_clip reads them
+    parquet      00000.parquet …, all columns
+    datasets     a folder for `datasets.load_from_disk`
+    uids         one sorted .npy of CommonPool's uids, as DataComp's tools read a subset
+"""
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import io
 import json
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain, count, islice
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mc2lib.effects.files import atomic, write_json, write_table
-from mc2lib.effects.readers import PoolSource, Shard, read_shard_images
+from mc2lib.effects.claims import claim, stamp
+from mc2lib.effects.columns import count_ranges, group_shards, read_range, run_missing, write_columns
+from mc2lib.effects.config import load_params, override
+from mc2lib.effects.files import atomic, digest, read_json, write_json, write_table
+from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_shard_images
+from mc2lib.effects.steps import Stop, no_room
 from mc2lib.errors import InputError, nearest
+from mc2lib.params import Machine
 from mc2lib.schemas import CURATED
 
-#: Pairs of a shard of webdataset or Parquet.
+#: Pairs of a written file.
 ROWS = 10_000
 #: A subset as DataComp's tools read it: the two halves of each uid, sorted.
 UID = np.dtype("u8,u8")
+#: Columns of the files that its parts stand in until they are put together.
+HALVES = (np.uint64, np.uint64)
+#: Uids that are sorted at once when they are.
+UIDS_AT_ONCE = 1 << 24
+
+U64 = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a task writes: some curated shards, as files from number `first` on."""
+
+    format: str
+    folder: Path
+    first: int
+    rows: int
+    schema: pa.Schema
+    curated: tuple[Path, ...]
+    images: tuple[tuple[Shard, ...], ...]
+    """By the curated shard, the pool's shards that may hold its images."""
+
+
+def export_command(root: Path, options: argparse.Namespace) -> int:
+    """Export the curated pool that a command line names; prints progress.
+
+    Args:
+        root: the study's folder, for params.yaml.
+        options: of `python -m mc2lib export`.
+
+    Returns:
+        exit status 0.
+    """
+    machine = override(load_params(root).machine, options)
+    pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
+    out = (options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name).resolve()
+    if not (out / "report.json").exists():
+        raise InputError(str(out), "no curated pool here", f"Run `make curate POOL={options.pool}` first.")
+    epochs = read_json(out / "report.json")["params"]["epochs"]
+    if not 0 <= options.epoch < epochs:
+        fault = f"epoch {options.epoch} was not written, only {epochs} from 0 on"
+        raise InputError(str(out), fault, f'Run `make curate` with ARGS="--epochs {options.epoch + 1}".')
+    source = None
+    if options.layout == "webdataset":
+        source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
+    curated = out / "curated" / str(options.epoch)
+    written = export_pool(curated, options.layout, options.to, machine, source, options.rows)
+    print(f"{options.to}: {options.layout}, {len(written):,} files", flush=True)
+    return 0
 
 
 def export_pool(
-    curated: Path | pa.Table, format: str, target: Path, source: PoolSource | None = None, rows: int = ROWS
+    curated: Path, format: str, target: Path, machine: Machine, source: PoolSource | None = None, rows: int = ROWS
 ) -> list[Path]:
-    """Write a curated pool in another layout; the same bytes from the same pool.
+    """Write curated pairs in another layout; the same bytes from the same pairs, whatever the engine.
 
     Args:
-        curated: a folder of curated Parquet shards, one such file, or a table; CURATED and any more columns.
+        curated: a folder of Parquet shards, or one: CURATED and any more columns. `curate_pool` writes them, to
+            curated/<epoch>; leave out what rows you like. Shards keep the names of the pool's, or the images of
+            each are looked for in all of the pool's tars.
         format: parquet, webdataset, uids or datasets.
         target: a folder that does not exist yet; for uids a .npy file.
+        machine: engine and workers.
         source: the pool that was curated; webdataset copies its images' bytes.
-        rows: pairs of a written shard.
+        rows: pairs of a written file, at most.
 
     Returns:
         the files written, sorted.
 
     Raises:
-        InputError: the target exists, the format is unknown, a shard is broken, an image is in no tar, or
-            (uids) a pair has no uid of 32 hex digits.
+        InputError: the target exists, the format is unknown, there are no pairs, a shard is broken or changed
+            meanwhile, an image is in no tar, another run writes this target, the disk is full, or (uids) a pair
+            has no uid of 32 hex digits.
     """
     if format not in WRITERS:
         raise InputError("format", f"no export format '{format}'", nearest(format, WRITERS))
+    if rows < 1:
+        raise InputError("rows", f"{rows} is not above zero", "10,000 pairs a file are usual.")
     if target.exists():
         raise InputError(str(target), "exists already", "Move it away or give another target.")
-    if format == "uids":
-        _write_uids(curated, target)
-        return [target]
-    with _whole_folder(target) as folder:
-        WRITERS[format](curated, folder, source, rows)
-    return sorted(path for path in target.rglob("*") if path.is_file())
+    if format == "webdataset" and source is None:
+        raise InputError("export", "webdataset wants the images", "Give the pool that was curated as the source.")
+    work = target.resolve().parent / f".{target.name}.export"
+    files, schema = _list_curated(curated, format)
+    parts = _plan(files, schema, curated, format, work / "files", source, rows)
+    with claim(work):
+        made = _digest(parts)
+        if not (work / "made.json").exists() or read_json(work / "made.json") != made:
+            for left in ("files", "done"):
+                shutil.rmtree(work / left, ignore_errors=True)
+            write_json(made, work / "made.json")
+        tasks = [(work, work / "done" / f"{number}.json", part) for number, part in enumerate(parts)]
+        run_missing(write_part, tasks, machine, f"export: parts of the {format}")
+        if _digest(parts) != made:
+            raise InputError(str(curated), "it, or its pool, changed meanwhile", "Run again when nothing writes there.")
+        sizes = {name: size for _, done, _ in tasks for name, size in read_json(done).items()}
+        _finish(format, work / "files", sizes, schema)
+        whole = work / "files" / "uids.npy" if format == "uids" else work / "files"
+        whole.rename(target)
+        shutil.rmtree(work)
+    return sorted(path for path in target.rglob("*") if path.is_file()) if target.is_dir() else [target]
 
 
-@contextlib.contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that becomes it when the block ends well, and is gone if it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+def _list_curated(curated: Path, format: str) -> tuple[dict[Path, int], pa.Schema]:
+    """The curated shards that are not empty, in order, with their pairs; and a schema that all of them fit."""
+    # a pool's folder may be called so too: Spark writes name.parquet/part-00000.parquet
+    found = [path for path in sorted(curated.rglob("*.parquet")) if path.is_file()]
+    sizes: dict[Path, int] = {}
+    schemas: dict[Path, pa.Schema] = {}
+    for path in [curated] if curated.is_file() else found:
+        try:
+            facts = pq.read_metadata(path)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(str(path), f"not a whole Parquet file ({error})", "Curate this shard again.") from error
+        schemas[path] = facts.schema.to_arrow_schema().remove_metadata()
+        for name in (*CURATED.names, *(["uid"] if format == "uids" else [])):
+            if name not in schemas[path].names:
+                cure = "Only a pool of CommonPool has uids." if name == "uid" else "Give a curated pool."
+                raise InputError(str(path), f"column '{name}' is missing", cure)
+        if facts.num_rows:
+            sizes[path] = facts.num_rows
+    if not sizes:
+        raise InputError(str(curated), "no curated pairs here", "Curate the pool first, or with a higher t.")
     try:
-        yield folder
-        folder.chmod(0o755)
-        folder.rename(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        return sizes, pa.unify_schemas([schemas[path] for path in sizes])
+    except pa.ArrowException as error:
+        cure = "Write them all with the same columns and types."
+        raise InputError(str(curated), f"its shards differ in their columns ({error})", cure) from error
 
 
-def _read(curated: Path | pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """The curated shards by name, in order, empty ones left out."""
-    if isinstance(curated, pa.Table):
-        parts = [("", "curated table", curated)]
-    else:
-        # a pool's folder may be called so too: Spark writes name.parquet/part-00000.parquet
-        found = [path for path in curated.rglob("*.parquet") if path.is_file()]
-        files = [curated] if curated.is_file() else sorted(found)
-        if not files:
-            raise InputError(str(curated), "no curated Parquet shards", "Curate the pool first.")
-        parts = ((_name(path, curated), str(path), _read_file(path)) for path in files)  # type: ignore[assignment]
-    for name, place, table in parts:
-        missing = set(CURATED.names) - set(table.column_names)
-        if missing:
-            raise InputError(place, f"column '{min(missing)}' is missing", "Give a curated pool.")
-        if table.num_rows:
-            yield name, table
+def _plan(
+    files: Mapping[Path, int],
+    schema: pa.Schema,
+    curated: Path,
+    format: str,
+    folder: Path,
+    source: PoolSource | None,
+    rows: int,
+) -> list[_Part]:
+    paths, sizes = list(files), list(files.values())
+    shards = {shard.name: shard for shard in source.shards} if source else {}
+    every = tuple({shard.images or (shard.name,): shard for shard in shards.values()}.values())
+
+    def images_of(path: Path) -> tuple[Shard, ...]:
+        name = path.stem if path == curated else path.relative_to(curated).with_suffix("").as_posix()
+        return (shards[name],) if name in shards else every
+
+    groups = group_shards(sizes, rows)
+    written = [-(-sum(sizes[group]) // rows) for group in groups]
+    return [
+        _Part(format, folder, first, rows, schema, tuple(paths[group]), tuple(map(images_of, paths[group])))
+        for group, first in zip(groups, accumulate(written, initial=0), strict=False)
+    ]
 
 
-def _name(path: Path, root: Path) -> str:
-    return path.stem if path == root else path.relative_to(root).with_suffix("").as_posix()
+def _digest(parts: Sequence[_Part]) -> str:
+    """Of all that shapes the export: how it is written, and the files that are read, as they are now."""
+    pool = {
+        path for part in parts for shards in part.images for shard in shards for path in (*shard.paths, *shard.images)
+    }
+    read = [*sorted(pool), *(path for part in parts for path in part.curated)]
+    about = [parts[0].format, parts[0].rows, [(str(path), stamp(path)) for path in read]]
+    return digest({"export": about})
 
 
-def _read_file(path: Path) -> pa.Table:
+def write_part(task: tuple[Path, Path, _Part]) -> Stop | None:
+    """Write the files of a part, and then how many pairs each holds.
+
+    Args:
+        task: the export's folder, the JSON file that says the part is done, and the part.
+
+    Raises:
+        InputError: a shard is broken, or an image is not there.
+    """
+    work, done, part = task
+    pa.set_cpu_count(1)
     try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(str(path), f"not a whole Parquet file ({error})", "Curate this shard again.") from error
+        write_json(WRITERS[part.format](part), done)
+    except OSError as error:
+        return no_room(work, error)
+    return None
 
 
-def _pieces(curated: Path | pa.Table, rows: int) -> Iterator[pa.Table]:
-    """Tables of exactly `rows` rows, the last one shorter, whatever the curated shards' sizes."""
-    held: list[pa.Table] = []
-    for _, table in _read(curated):
-        held.append(table)
-        while sum(part.num_rows for part in held) >= rows:
-            whole = pa.concat_tables(held, promote_options="default")
-            yield whole.slice(0, rows)
-            held = [whole.slice(rows)]
-    if sum(part.num_rows for part in held):
-        yield pa.concat_tables(held, promote_options="default")
+def _tables(part: _Part) -> Iterator[pa.Table]:
+    """The curated shards of a part, all with the columns that any shard of the export has."""
+    for path in part.curated:
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(str(path), f"not a whole Parquet file ({error})", "Curate this shard again.") from error
+        yield pa.concat_tables([part.schema.empty_table(), table], promote_options="default").select(part.schema.names)
+
+
+def _pieces(part: _Part) -> Iterator[tuple[str, pa.Table]]:
+    """The number of each file, five digits, and its pairs."""
+    whole = pa.concat_tables(_tables(part))
+    for number, start in enumerate(range(0, len(whole), part.rows), part.first):
+        yield f"{number:05d}", whole.slice(start, part.rows).combine_chunks()
 
 
 # ---------------------------------------------------------------------- writers
 
 
-def _write_parquet(curated: Path | pa.Table, folder: Path, source: PoolSource | None, rows: int) -> None:
-    for number, table in enumerate(_pieces(curated, rows)):
-        write_table(table.combine_chunks(), folder / f"{number:05d}.parquet")
+def _write_parquet(part: _Part) -> dict[str, int]:
+    sizes = {}
+    for number, table in _pieces(part):
+        write_table(table, part.folder / f"{number}.parquet")
+        sizes[f"{number}.parquet"] = len(table)
+    return sizes
 
 
-def _write_webdataset(curated: Path | pa.Table, folder: Path, source: PoolSource | None, rows: int) -> None:
+def _write_webdataset(part: _Part) -> dict[str, int]:
     """One sample a pair: its image's bytes as they are, `.txt`, and `.json` with all columns.
 
     Images are met in the order of the source's tars, so that each tar is read once.
     """
-    if source is None:
-        raise InputError("export", "webdataset wants the images", "Give the pool that was curated as the source.")
-    shards = {shard.name: shard for shard in source.shards}
-    number = count = 0
-    with contextlib.ExitStack() as stack:
-        tar: tarfile.TarFile | None = None
-        for name, table in _read(curated):
-            for members in _samples(table, _images_of(shards, name)):
-                if tar is None or count == rows:
-                    stack.close()
-                    temporary = stack.enter_context(atomic(folder / f"{number:05d}.tar"))
-                    tar = stack.enter_context(tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT))
-                    number, count = number + 1, 0
-                for member, content in members:
-                    info = tarfile.TarInfo(member)
-                    info.size = len(content)
-                    tar.addfile(info, io.BytesIO(content))
-                count += 1
+    shards = zip(part.curated, _tables(part), part.images, strict=True)
+    samples = chain.from_iterable(_samples(path, table, images) for path, table, images in shards)
+    sizes: dict[str, int] = {}
+    for number in count(part.first):
+        first = next(samples, None)
+        if first is None:
+            break
+        path = part.folder / f"{number:05d}.tar"
+        with atomic(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+            sizes[path.name] = sum(_add(tar, sample) for sample in chain([first], islice(samples, part.rows - 1)))
+    return sizes
 
 
-def _images_of(shards: Mapping[str, Shard], name: str) -> list[Shard]:
-    """Where a curated shard's images lie: in the source's shard of its name, or else in any."""
-    if name in shards:
-        return [shards[name]]
-    seen: dict[tuple[Path, ...] | str, Shard] = {}
-    for shard in shards.values():
-        seen.setdefault(shard.images or shard.name, shard)
-    return list(seen.values())
+Sample = list[tuple[str, bytes]]
 
 
-def _samples(table: pa.Table, shards: list[Shard]) -> Iterator[list[tuple[str, bytes]]]:
-    wanted: dict[str, list[int]] = {}
-    for row, key in enumerate(table["image"].to_pylist()):
-        wanted.setdefault(key, []).append(row)
+def _add(tar: tarfile.TarFile, sample: Sample) -> int:
+    for member, content in sample:
+        info = tarfile.TarInfo(member)
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    return 1
+
+
+def _samples(path: Path, table: pa.Table, shards: Sequence[Shard]) -> Iterator[Sample]:
+    """The members of each pair's sample."""
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        wanted.setdefault(row["image"], []).append(row)
     found: set[str] = set()
     for shard in shards:
         for key, extension, content in read_shard_images(shard, wanted.__contains__):
             if key in found:
-                raise InputError(
-                    shard.place, f"image '{key}' stands here and before", "Give each image a key of its own."
-                )
+                fault = f"image '{key}' stands here and before"
+                raise InputError(shard.place, fault, "Give each image a key of its own.")
             found.add(key)
-            for row in table.take(wanted[key]).to_pylist():
+            for row in wanted[key]:
                 name = f"{row['pair_id']:016x}"
                 fields = json.dumps(row, ensure_ascii=False, sort_keys=True, default=str).encode()
                 yield [
@@ -181,23 +303,27 @@ def _samples(table: pa.Table, shards: list[Shard]) -> Iterator[list[tuple[str, b
                 ]
     missing = wanted.keys() - found
     if missing:
-        raise InputError(
-            "export",
-            f"{len(missing)} of {len(wanted)} images are in none of the source's tars, such as '{min(missing)}'",
-            "Give the pool that was curated as the source.",
-        )
+        fault = f"{len(missing)} of {len(wanted)} images are in none of the source's tars, such as '{min(missing)}'"
+        raise InputError(str(path), fault, "Give the pool that was curated as the source.")
 
 
-def _write_uids(curated: Path | pa.Table, target: Path) -> None:
-    """The subset as a sorted array of uids, each once."""
-    parts = []
-    for name, table in _read(curated):
-        if "uid" not in table.column_names:
-            raise InputError(name or "curated table", "no column 'uid'", "Only a pool of CommonPool has uids.")
-        parts.append(pack_uids(table["uid"], name))
-    uids = np.unique(np.concatenate(parts)) if parts else np.zeros(0, UID)
-    with atomic(target) as temporary, temporary.open("wb") as file:
-        np.save(file, uids, allow_pickle=False)
+def _write_uids(part: _Part) -> dict[str, int]:
+    """The part's uids, each once and sorted, in two columns: `_finish` puts the parts together."""
+    places = zip(part.curated, _tables(part), strict=True)
+    uids = np.concatenate([pack_uids(table["uid"], str(path)) for path, table in places])
+    high, low = _unique(uids["f0"], uids["f1"])
+    name = f"{part.first:05d}.bin"
+    write_columns(part.folder / name, [high, low])
+    return {name: len(high)}
+
+
+def _unique(high: U64, low: U64) -> tuple[U64, U64]:
+    """Pairs of halves in order, each once. Uids are digests: hardly two share a half, so the order of it is most."""
+    order = np.lexsort((low, high))
+    high, low = high[order], low[order]
+    new = np.ones(len(high), bool)
+    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    return high[new], low[new]
 
 
 def pack_uids(uids: pa.ChunkedArray, place: str = "uid") -> np.ndarray:
@@ -222,21 +348,45 @@ def pack_uids(uids: pa.ChunkedArray, place: str = "uid") -> np.ndarray:
     return halves.view(UID)
 
 
-def _write_datasets(curated: Path | pa.Table, folder: Path, source: PoolSource | None, rows: int) -> None:
-    """What `datasets.load_from_disk` reads; written stream by stream, so that a large pool fits."""
-    files: list[str] = []
-    features: datasets.Features | None = None
-    for number, table in enumerate(_pieces(curated, rows)):
-        if features is None:
-            features = datasets.Features.from_arrow_schema(table.schema)
-        files.append(f"data-{number:05d}.arrow")
-        with atomic(folder / files[-1]) as temporary, pa.OSFile(str(temporary), "wb") as file:
-            part = table.combine_chunks().select(list(features)).cast(features.arrow_schema)
-            with pa.ipc.new_stream(file, features.arrow_schema) as stream:
-                stream.write_table(part)
-    if features is None:
-        raise InputError("export", "the curated pool is empty", "Curate with a higher t, or another pool.")
-    datasets.DatasetInfo(features=features).write_to_directory(str(folder))
+def _write_arrow(part: _Part) -> dict[str, int]:
+    """Arrow streams, as `datasets` maps them."""
+    from datasets import Features  # a second and 70 MB, for this format alone
+
+    schema = Features.from_arrow_schema(part.schema).arrow_schema
+    sizes = {}
+    for number, table in _pieces(part):
+        path = part.folder / f"data-{number}.arrow"
+        with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_stream(file, schema) as out:
+            out.write_table(table.cast(schema))
+        sizes[path.name] = len(table)
+    return sizes
+
+
+WRITERS: Mapping[str, Callable[[_Part], dict[str, int]]] = {
+    "parquet": _write_parquet,
+    "webdataset": _write_webdataset,
+    "uids": _write_uids,
+    "datasets": _write_arrow,
+}
+
+
+# ---------------------------------------------------------------------- the whole
+
+
+def _finish(format: str, folder: Path, sizes: Mapping[str, int], schema: pa.Schema) -> None:
+    """Write what stands once in an export, from the files of all parts and the pairs that each holds."""
+    if format == "webdataset":
+        write_json(sizes, folder / "sizes.json")
+    elif format == "datasets":
+        _describe_dataset(folder, list(sizes), schema)
+    elif format == "uids":
+        _join_uids([folder / name for name in sizes], sum(sizes.values()), folder / "uids.npy")
+
+
+def _describe_dataset(folder: Path, files: Sequence[str], schema: pa.Schema) -> None:
+    from datasets import DatasetInfo, Features
+
+    DatasetInfo(features=Features.from_arrow_schema(schema)).write_to_directory(str(folder))
     state: dict[str, Any] = {
         "_data_files": [{"filename": name} for name in files],
         "_fingerprint": "0" * 16,
@@ -249,10 +399,17 @@ def _write_datasets(curated: Path | pa.Table, folder: Path, source: PoolSource |
     write_json(state, folder / "state.json")
 
 
-Writer = Callable[[Path | pa.Table, Path, PoolSource | None, int], None]
-WRITERS: Mapping[str, Writer] = {
-    "parquet": _write_parquet,
-    "webdataset": _write_webdataset,
-    "uids": lambda curated, target, source, rows: _write_uids(curated, target),
-    "datasets": _write_datasets,
-}
+def _join_uids(parts: Sequence[Path], size: int, target: Path, at_once: int = UIDS_AT_ONCE) -> None:
+    """Put parts of sorted uids together as one sorted array, range by range; what many parts hold stands once."""
+    ranges = count_ranges(size, at_once)
+    total, body = 0, target.with_suffix(".body")
+    with body.open("wb") as file:
+        for number in range(ranges):
+            uids = np.stack(_unique(*read_range(parts, HALVES, number, ranges)), axis=1)
+            file.write(uids.astype("<u8").tobytes())
+            total += len(uids)
+    header = {"descr": np.lib.format.dtype_to_descr(UID), "fortran_order": False, "shape": (total,)}
+    with atomic(target) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        with body.open("rb") as content:
+            shutil.copyfileobj(content, file, 1 << 24)

@@ -685,7 +685,7 @@ def test_a_folder_called_parquet_is_no_file(metadata: Path, tmp_path: Path):
     for _ in range(2):
         outcome = curate_pool(open_pool(tmp_path / "pool"), metadata, tmp_path / "out", CuratePool(t_en=1000), HERE)
     assert outcome.steps["left"].iloc[-1] == 3
-    exported = export_pool(tmp_path / "out" / "curated" / "0", "parquet", tmp_path / "exported")
+    exported = export_pool(tmp_path / "out" / "curated" / "0", "parquet", tmp_path / "exported", HERE)
     assert [pq.read_metadata(path).num_rows for path in exported] == [3]
 
 

@@ -13,6 +13,7 @@ from mc2lib.effects import duplicate_search
 from mc2lib.effects.curate_pool import curate_pool
 from mc2lib.effects.duplicate_search import find_duplicates
 from mc2lib.effects.engine import TaskFailure, run_tasks
+from mc2lib.effects.exports import export_pool
 from mc2lib.effects.indices import open_indices
 from mc2lib.effects.readers import open_pool
 from mc2lib.effects.repeats import find_repeats
@@ -82,6 +83,11 @@ def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):
     assert (out / "balance" / "repeats.bin").read_bytes() == (
         tmp_path / "here" / "balance" / "repeats.bin"
     ).read_bytes()
+    exported = [
+        export_pool(out / "curated" / "0", "parquet", tmp_path / f"{engine.engine}.export", engine, rows=10)
+        for engine in (HERE, machine)
+    ]
+    assert [p.read_bytes() for p in exported[0]] == [p.read_bytes() for p in exported[1]] and len(exported[0]) > 2
     sizes = {name: index.size for name, index in open_indices(out / "index").items()}
     counts = sorted((out / "counts").iterdir())
     whole, parts = add_up(out, counts, sizes, HERE), add_up(out, counts, sizes, machine, at_once=25)
