@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from mc2lib.curation.index import build_index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match
+from mc2lib.effects.draws import read_report
 from mc2lib.effects.files import read_json, write_json, write_table
 from mc2lib.effects.language_model import load_language_model
 from mc2lib.errors import InputError
@@ -208,9 +209,7 @@ def explain(out: Path, text: str, language: str | None = None) -> pd.DataFrame:
     Raises:
         InputError: there is no finished curated pool in `out`.
     """
-    if not (out / "report.json").exists():
-        raise InputError(str(out / "report.json"), "no such file", "Run `make curate` to its end first.")
-    report = read_json(out / "report.json")
+    report = read_report(out)
     text = text.encode("utf-8", "replace").decode()  # a command line may hold what is no text
     if language is None:
         params = report["params"]

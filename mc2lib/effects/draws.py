@@ -21,6 +21,7 @@ from mc2lib.effects.files import read_json
 from mc2lib.effects.matches import count_values, read_matches
 from mc2lib.effects.repeats import read_rivals
 from mc2lib.effects.steps import Stop, no_room
+from mc2lib.errors import InputError
 from mc2lib.schemas import CURATED
 
 EXTRAS = [pa.field("uid", pa.string()), pa.field("url", pa.string())]
@@ -41,6 +42,14 @@ def open_keep(out: Path) -> Keep:
     facts = read_json(out / "balance" / "keep.json")
     keep = np.load(out / "balance" / "keep.npy", mmap_mode="r", allow_pickle=False)
     return Keep(facts["made"], tuple(facts["groups"]), np.array(facts["ends"], np.int64), keep)
+
+
+def read_report(out: Path) -> dict[str, Any]:
+    """What a finished curation says of itself: params, shards, t; InputError if there is none in `out`."""
+    if not (out / "report.json").exists():
+        raise InputError(str(out), "no curated pool here", "Run `make curate POOL=...` to its end first.")
+    report: dict[str, Any] = read_json(out / "report.json")
+    return report
 
 
 # ---------------------------------------------------------------------- sample
@@ -126,7 +135,7 @@ def draw_shards(out: Path, seed: int, epoch: int) -> Iterator[pa.Table]:
     Raises:
         InputError: there is no finished curated pool.
     """
-    for place, name in enumerate(read_json(out / "report.json")["shards"]):
+    for place, name in enumerate(read_report(out)["shards"]):
         yield draw_shard(out, name, place, seed, epoch)
 
 

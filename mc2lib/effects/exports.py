@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 from mc2lib.effects.claims import claim, stamp
 from mc2lib.effects.columns import count_ranges, group_shards, read_range, run_missing, write_columns
 from mc2lib.effects.config import load_params, override
+from mc2lib.effects.draws import read_report
 from mc2lib.effects.files import atomic, digest, read_json, write_json, write_table
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_shard_images
 from mc2lib.effects.steps import Stop, no_room
@@ -77,9 +78,7 @@ def export_command(root: Path, options: argparse.Namespace) -> int:
     machine = override(load_params(root).machine, options)
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     out = (options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name).resolve()
-    if not (out / "report.json").exists():
-        raise InputError(str(out), "no curated pool here", f"Run `make curate POOL={options.pool}` first.")
-    epochs = read_json(out / "report.json")["params"]["epochs"]
+    epochs = read_report(out)["params"]["epochs"]
     if not 0 <= options.epoch < epochs:
         fault = f"epoch {options.epoch} was not written, only {epochs} from 0 on"
         raise InputError(str(out), fault, f'Run `make curate` with ARGS="--epochs {options.epoch + 1}".')

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mc2lib.effects.draws import draw_shard
+from mc2lib.effects.draws import draw_shard, read_report
 from mc2lib.effects.files import read_json, write_json
 from mc2lib.effects.pool_images import PoolImages
 from mc2lib.effects.ranks import Recipe, process_group, train_run
@@ -36,7 +36,7 @@ def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa
     Returns:
         CURATED's columns and shard, int32, its number in the report's list.
     """
-    names = read_json(out / "report.json")["shards"]
+    names = read_report(out)["shards"]
     for place in order_shards(names, order_seed, epoch).tolist():
         table = draw_shard(out, names[place], place, seed, epoch)
         yield table.append_column("shard", pa.array(np.full(len(table), place, np.int32)))
@@ -52,7 +52,7 @@ def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
     opened: list[PoolImages] = []
 
     def batches(steps: range, here: Rank) -> Iterator[Batch]:
-        names = read_json(out / "report.json")["shards"]
+        names = read_report(out)["shards"]
         threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
         opened.append(PoolImages(run / "images", names, tower.vision_cfg["image_size"], threads))
         windows = shuffle_epochs(

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from mc2lib.effects.claims import claim
 from mc2lib.effects.config import load_params
+from mc2lib.effects.draws import read_report
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json
 from mc2lib.effects.pool_images import write_image_index
 from mc2lib.effects.readers import PoolSource, open_pool
@@ -106,17 +107,16 @@ def start_run(
 
 def _tars_of(source: PoolSource, out: Path) -> dict[str, tuple[Path, ...]]:
     """By the names of the curated shards the tars with their images."""
-    if not (out / "report.json").exists():
-        raise InputError(str(out), "no curated pool here", f"Run `make curate POOL={source.root}` first.")
+    names = read_report(out)["shards"]
     if not source.images:
         cure = "Download it with img2dataset, curate that folder, and train on it; tars of a webdataset will do too."
         raise InputError(str(source.root), f"this pool ({source.format}) holds no tars with images", cure)
     found = {shard.name: shard.images for shard in source.shards}
-    for name in read_json(out / "report.json")["shards"]:
+    for name in names:
         if not found.get(name):
             fault = f"the pool has no images of its shard '{name}'"
             raise InputError(str(source.root), fault, f"Run `make curate POOL={source.root}` again.")
-    return {name: found[name] for name in read_json(out / "report.json")["shards"]}
+    return {name: found[name] for name in names}
 
 
 def _copy_tokenizer(root: Path, tokenizer: str, run: Path) -> None:
@@ -143,7 +143,7 @@ def _describe(params: Params, out: Path, tower: str, tokenizer: str, languages: 
         "tokenizer": tokenizer,
         "languages": languages,
         "seed": seed,
-        "curation_seed": read_json(out / "report.json")["params"]["seed"],
+        "curation_seed": read_report(out)["params"]["seed"],
     }
 
 
@@ -153,7 +153,7 @@ def _fingerprint(content: dict[str, Any], out: Path, run: Path) -> str:
         "version": VERSION,
         "keep": read_json(out / "balance" / "keep.json")["made"],
         "repeats": read_json(out / "balance" / "repeats.json")["from"],
-        "shards": read_json(out / "report.json")["shards"],
+        "shards": read_report(out)["shards"],
         "images": [[Path(name).name, *stamps] for name, *stamps in read_json(run / "images" / "index.json")["tars"]],
         "tokenizer": file_digest(run / "tokenizer.json") if content["tokenizer"] != "bytes" else "bytes",
     }

@@ -747,7 +747,7 @@ def test_explain_says_what_the_recipe_does(finished: tuple[Path, Outcome]):
 def test_explain_needs_a_curated_pool(tmp_path: Path, capsys):
     assert main(["explain", str(tmp_path), "text"]) == 2
     error = capsys.readouterr().err
-    assert "report.json: no such file" in error and "make curate" in error
+    assert f"{tmp_path}: no curated pool here" in error and "make curate" in error
 
 
 def test_tars_whose_keys_begin_anew_hold_different_images(metadata: Path, tmp_path: Path):

@@ -16,6 +16,7 @@ from mc2lib.effects.curate_pool import curate_pool
 from mc2lib.effects.datacard import explain
 from mc2lib.effects.draws import draw_shards
 from mc2lib.effects.readers import open_pool
+from mc2lib.errors import InputError
 from mc2lib.params import CuratePool
 from mc2lib.schemas import METADATA, POOL
 from tests.effects.test_curate_pool import HERE, run_in_turn
@@ -116,3 +117,8 @@ def test_a_pool_is_drawn_as_the_recipe_says(seed: int, tmp_path: Path, monkeypat
         said = explain(out, row[2], row[3])
         assert said["entry"].tolist()[:-1] == [ENTRIES[row[3]][number] for number in found]
         assert said["keep"].iloc[-1] == pytest.approx(keep[row[0]], abs=1e-12)
+
+
+def test_a_folder_without_a_curated_pool_is_named_with_its_cure(tmp_path: Path):
+    with pytest.raises(InputError, match=r"no curated pool here\. Run `make curate"):
+        next(draw_shards(tmp_path, 0, 0))
