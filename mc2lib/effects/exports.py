@@ -32,7 +32,7 @@ from mc2lib.effects.claims import claim, stamp
 from mc2lib.effects.columns import count_ranges, group_shards, read_range, run_missing, write_columns
 from mc2lib.effects.config import load_params, override
 from mc2lib.effects.draws import read_report
-from mc2lib.effects.files import atomic, digest, read_json, write_json, write_table
+from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json, write_table
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_shard_images
 from mc2lib.effects.steps import Stop, no_room
 from mc2lib.errors import InputError, nearest
@@ -386,9 +386,11 @@ def _describe_dataset(folder: Path, files: Sequence[str], schema: pa.Schema) -> 
     from datasets import DatasetInfo, Features
 
     DatasetInfo(features=Features.from_arrow_schema(schema)).write_to_directory(str(folder))
+    # `datasets` finds what it computed before by this: of two exports joined, each must be known by its content
+    content = digest({"files": [file_digest(folder / name) for name in files]})
     state: dict[str, Any] = {
         "_data_files": [{"filename": name} for name in files],
-        "_fingerprint": "0" * 16,
+        "_fingerprint": content[:16],
         "_format_columns": None,
         "_format_kwargs": {},
         "_format_type": None,

@@ -156,6 +156,16 @@ def test_datasets_loads_what_was_written(tmp_path):
     assert source.format == "datasets-saved" and read_shard(source.shards[0])["alt_text"].to_pylist()[2] == "deux"
 
 
+def test_datasets_tells_exports_apart_by_their_pairs(tmp_path):
+    # it keeps what `map` computed under the names of the data sets that were joined
+    pairs = pq.read_table(write_pool(tmp_path)[1])
+    known = []
+    for name, table in {"one": pairs, "again": pairs, "less": pairs.slice(0, 3), "other": pairs.slice(1)}.items():
+        export_pool(write_curated(tmp_path / f"{name}.parquet", table), "datasets", tmp_path / name, HERE)
+        known.append(datasets.load_from_disk(str(tmp_path / name))._fingerprint)
+    assert known[0] == known[1] and len(set(known)) == 3
+
+
 def uid_table(uids: list[str]) -> pa.Table:
     rows = len(uids)
     return pa.table({"pair_id": range(rows), "uid": uids, "image": uids, "alt_text": ["a"] * rows,
