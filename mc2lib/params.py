@@ -76,8 +76,26 @@ class Metadata:
 
 
 @dataclass(frozen=True)
-class CurationParams:
-    """Language source and English threshold of Algorithm 1."""
+class MatchRules:
+    """How entries and texts are spelled before they are matched, and which ends of an entry need a border."""
+
+    borders: Literal["paper", "kana", "kana_hangul"] = "kana"  # scripts beside the paper's that need no border
+    script_borders: bool = False  # whether a change of script is a border, as between iPhone and 用
+    normalise: Literal["none", "nfc", "nfkc"] = "none"  # Unicode's normal form of entries and texts
+
+    @property
+    def rules(self) -> MatchRules:
+        """The rules alone, without what a section adds to them."""
+        return MatchRules(self.borders, self.script_borders, self.normalise)
+
+
+#: The rules where none are named: the paper's, and kana without borders.
+DEFAULT_RULES = MatchRules()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurationParams(MatchRules):
+    """Matching, language source and English threshold of Algorithm 1."""
 
     language: Literal["declared", "lid"]
     lid_confidence: float
@@ -171,7 +189,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class CuratePool:
+class CuratePool(MatchRules):
     """How `make curate POOL=…` curates a pool from the web; no stage of the study depends on it."""
 
     language: Literal["auto", "lid"] = "auto"  # auto: what the pool declares, language id where it declares none

@@ -28,8 +28,8 @@ from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError, nearest
 from mc2lib.hashing import key
 from mc2lib.hashing import mix as hash_ids
-from mc2lib.languages import OTHER, spaced
-from mc2lib.params import Curation, Params
+from mc2lib.languages import OTHER
+from mc2lib.params import Curation, MatchRules, Params
 from mc2lib.schemas import CURATED, MATCHES, METADATA, POOL, TRUTH
 
 #: English metadata; all languages' as one list; each language's own.
@@ -92,10 +92,11 @@ def _progress(done: int, total: int, seconds: float) -> str:
 def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> dict[str, Any]:
     pool = load_pool(root, params, mix, seed)
     if index == "isolated":
-        indices = {language: _load_index(root, (language,)) for language in params.languages}
+        indices = {language: _load_index(root, (language,), params.curation.rules) for language in params.languages}
         entries = match_languages(pool["alt_text"], pool["language"], indices)
     else:
-        entries = match(pool["alt_text"], _load_index(root, ("en",) if index == "english" else params.languages))
+        languages = ("en",) if index == "english" else params.languages
+        entries = match(pool["alt_text"], _load_index(root, languages, params.curation.rules))
     table = pa.table({"pair_id": pool["pair_id"], "language": pool["language"], "entries": entries}, schema=MATCHES)
     write_table(table, Paths(root).matches(mix, seed, index), MATCHES)
     lengths = pc.list_value_length(entries).to_numpy(zero_copy_only=False)
@@ -112,18 +113,13 @@ def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> 
 
 
 @cache  # workers live for one call of match_pools and use an index many times
-def _load_index(root: Path, languages: tuple[str, ...]) -> Index:
-    return load_index(root, languages)
+def _load_index(root: Path, languages: tuple[str, ...], rules: MatchRules) -> Index:
+    return load_index(root, languages, rules)
 
 
-def load_index(root: Path, languages: tuple[str, ...]) -> Index:
-    """The index of one language's list, or of several merged into one without duplicates.
-
-    A merged list knows no language, so its borders follow each entry's characters alone.
-    """
-    if len(languages) == 1:
-        return build_index(_read_metadata(root, languages[0])["entry"].to_pylist(), spaced(languages[0]))
-    return build_index(merged_entries(root, languages), bordered=True)
+def load_index(root: Path, languages: tuple[str, ...], rules: MatchRules) -> Index:
+    """The index of one language's list, or of several merged into one without duplicates."""
+    return build_index(merged_entries(root, languages), rules)
 
 
 def _read_metadata(root: Path, language: str) -> pa.Table:
@@ -293,7 +289,7 @@ def explain_text(root: Path, params: Params, text: str, language: str, mix: str,
     if language not in params.languages:
         raise InputError("language", f"no metadata in '{language}'", nearest(language, params.languages))
     metadata = _read_metadata(root, language).to_pandas()
-    found = match(pa.array([text]), load_index(root, (language,)))[0].as_py()
+    found = match(pa.array([text]), load_index(root, (language,), params.curation.rules))[0].as_py()
     matches = read_table(Paths(root).matches(mix, seed, "isolated"), MATCHES)
     balance = find_thresholds(matches, "isolated", params.curation.t_en)
     group = balance.groups.index(language) if language in balance.groups else None
