@@ -82,6 +82,10 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--language", choices=("auto", "lid"))
     curate.add_argument("--lid-model", help="a fastText model's file; by default lid.176")
     curate.add_argument("--lid-confidence", type=float)
+    curate.add_argument("--borders", choices=("paper", "kana", "kana_hangul"), help="scripts that need no border")
+    either = argparse.BooleanOptionalAction
+    curate.add_argument("--script-borders", action=either, default=None, help="a change of script is a border")
+    curate.add_argument("--normalise", choices=("none", "nfc", "nfkc"), help="Unicode's form of entries and texts")
     curate.add_argument("--t-en", type=threshold, metavar="N|auto")
     curate.add_argument("--tail-share", type=float, help="p, where --t-en is auto")
     curate.add_argument("--seed", type=int)

@@ -344,6 +344,34 @@ def grade_curation(root: Path, params: Params, mix: str, seed: int) -> pd.DataFr
     return pd.concat(rows, ignore_index=True)
 
 
+def grade_languages(root: Path, params: Params, mix: str, seed: int, curation: Curation) -> pd.DataFrame:
+    """What one way to curate did to each kind of noise in each language.
+
+    Args:
+        curation: any but raw and english, which do not look at every pair.
+
+    Returns:
+        one row a (language, noise): pairs of that kind, and how many of them `matched` and were `kept`.
+    """
+    index = INDEX_OF[curation]
+    if index is None or curation == "english":
+        raise InputError("curation", f"'{curation}' does not match every pair", "Choose another way.")
+    paths = Paths(root)
+    truth = read_table(paths.pool(mix, seed) / "truth.parquet", TRUTH).select(["pair_id", "noise"]).to_pandas()
+    matches = read_table(paths.matches(mix, seed, index), MATCHES)
+    kept = read_table(paths.curated(mix, seed, curation), columns=["pair_id"])["pair_id"].to_numpy()
+    pairs = pd.DataFrame(
+        {
+            "pair_id": matches["pair_id"].to_numpy(),
+            "language": matches["language"].to_pandas(),
+            "matched": pc.list_value_length(matches["entries"]).to_numpy() > 0,
+        }
+    ).merge(truth, on="pair_id")
+    pairs["kept"] = np.isin(pairs["pair_id"], kept)
+    grouped = pairs.groupby(["language", "noise"])
+    return grouped.agg(pairs=("pair_id", "size"), matched=("matched", "sum"), kept=("kept", "sum")).reset_index()
+
+
 def compare_language_id(root: Path, params: Params, seed: int, sample: int = 20_000, mix: str = "base") -> pd.DataFrame:
     """How far fastText's language id and the declared language agree on a sample of a pool draw.
 

@@ -19,6 +19,7 @@ from mc2lib.effects.curation import (
     compare_language_id,
     explain_text,
     grade_curation,
+    grade_languages,
     load_counts,
     load_pool,
     match_pools,
@@ -160,6 +161,18 @@ def test_grading_sees_the_file_names_go(study: Path):
     assert grades.groupby("curation")[["before", "after"]].sum().to_numpy() == pytest.approx(1)
     pool, curated = read_pool(study, "base", 0), pq.read_table(Paths(study).curated("base", 0, "merged"))
     assert grades.loc["merged"]["survived"] @ grades.loc["merged"]["before"] == pytest.approx(len(curated) / len(pool))
+
+
+def test_grades_by_language_add_up_to_those_of_all(study: Path):
+    params = load_params(study)
+    grades = grade_languages(study, params, "base", 0, "isolated")
+    assert set(grades["language"]) == {"en", "de", "ja"} and grades["pairs"].sum() == PAIRS
+    whole = grade_curation(study, params, "base", 0).set_index(["curation", "noise"]).loc["isolated"]
+    summed = grades.groupby("noise")[["pairs", "kept"]].sum()
+    assert (summed["kept"] / summed["pairs"]).to_dict() == pytest.approx(whole["survived"].to_dict())
+    assert (grades["kept"] <= grades["matched"]).all() and (grades["matched"] <= grades["pairs"]).all()
+    with pytest.raises(InputError, match="'english' does not match every pair"):
+        grade_languages(study, params, "base", 0, "english")
 
 
 def test_counts_by_rank(study: Path):
