@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mc2lib.curation.borders import prepare_texts
+from mc2lib.curation.borders import SET_OFF, prepare_texts
 from mc2lib.curation.index import build_index
 from mc2lib.curation.match import match
 from mc2lib.effects.config import find_root, load_params
@@ -122,6 +122,14 @@ def compare_forms(root: Path, languages: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def count_marked_entries(root: Path) -> tuple[int, int]:
+    """Entries of all the study's lists that hold punctuation which is set off, beside other characters; all entries."""
+    names = [path.stem for path in (root / "data" / "metadata").glob("*.parquet")]
+    lists = [load_metadata(root, name)["entry"].to_pylist() for name in names]
+    marked = sum(1 for entries in lists for entry in entries if len(entry) > 1 and set(entry) & set(SET_OFF))
+    return marked, sum(map(len, lists))
+
+
 def main() -> dict[str, object]:
     """Print both tables and return the line that sums them up."""
     root = find_root()
@@ -135,11 +143,14 @@ def main() -> dict[str, object]:
     print(borders.round(3).to_string(index=False), flush=True)
     forms = compare_forms(root, load_params(root).languages)
     print(forms.to_string(index=False), flush=True)
+    marked, entries = count_marked_entries(root)
+    print(f"{marked:,} of {entries:,} entries hold punctuation that is set off")
     japanese = borders[borders["language"] == "ja"].set_index("choice")
     return {
         "what": "borders",
         "ja_words_found": japanese["words_found"].round(3).to_dict(),
         "ja_right": japanese["right"].round(3).to_dict(),
+        "entries_with_marks": marked,
         "forms": forms.set_index("form")[["gained", "lost"]].to_dict("index"),
     }
 
