@@ -45,15 +45,9 @@ from mc2lib.languages import (
 )
 from mc2lib.metadata.card import count_cuts, count_letters
 from mc2lib.metadata.count import Counts, count_texts
-from mc2lib.metadata.merge import SOURCES, merge_sources
-from mc2lib.metadata.pmi import best_bigrams, rank_words
-from mc2lib.metadata.rank import (
-    cut_titles,
-    cut_unigrams,
-    rank_titles,
-    rank_unigrams,
-    restore_case,
-)
+from mc2lib.metadata.merge import SOURCES, Merged, Source, merge_sources
+from mc2lib.metadata.pmi import pair_source, rank_words
+from mc2lib.metadata.rank import rank_titles, rank_unigrams, restore_case
 from mc2lib.metadata.segment import joiner, make_segmenter
 from mc2lib.metadata.wordnet import parse_lemmas
 from mc2lib.params import Metadata, Params
@@ -67,8 +61,8 @@ PAPER_ENGLISH = {"wordnet": 86_654, "unigram": 251_465, "bigram": 100_646, "titl
 
 #: Columns of a card, see `make_card`.
 CARD = (
-    "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "kept", "elsewhere",
-    "entries", "letters", "letters_in_script",
+    "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "elsewhere", "entries",
+    "letters", "letters_in_script",
 )  # fmt: skip
 
 #: Languages with a packaged WordNet. The Open Multilingual Wordnet's others are in no package of ours.
@@ -177,79 +171,64 @@ def _build_language(root: Path, rules: Metadata, language: str) -> pd.DataFrame:
     frequencies, listed = load_frequencies(language, counted)
     unigrams = rank_unigrams(frequencies)
     titles = rank_titles(read_names(sources, language), frequencies, language)
-    unigram_rules = rules if listed else dataclasses.replace(rules, unigram_share=1.0)
     if listed:
         unigrams = restore_case(unigrams, language)
-    kept_unigrams = cut_unigrams(unigrams, unigram_rules)
-    kept = {
-        "wordnet": read_wordnet(sources) if language in WORDNET_LANGUAGES else [],
-        "unigram": kept_unigrams,
-        "bigram": best_bigrams(counted, len(kept_unigrams), joiner(language), rules),
-        "title": cut_titles(titles, rules),
-    }
-    table = merge_sources(kept, rules.entry_characters)
-    write_table(table, Paths(root).metadata(language), METADATA)
-    candidates = {
-        "wordnet": len(kept["wordnet"]),
-        "unigram": len(unigrams),
-        "bigram": len(counted.pairs),
-        "title": len(titles),
-    }
+    else:
+        rules = dataclasses.replace(rules, unigram_share=1.0)
+    lemmas = read_wordnet(sources) if language in WORDNET_LANGUAGES else []
+    merged = merge_sources(
+        {
+            "wordnet": Source.listed(lemmas),
+            "unigram": Source.listed(unigrams),
+            "bigram": pair_source(counted, joiner(language), rules),
+            "title": Source.listed(titles),
+        },
+        rules,
+    )
+    write_table(merged.table, Paths(root).metadata(language), METADATA)
     origins = {
-        "wordnet": "WordNet 3.1" if kept["wordnet"] else "",
+        "wordnet": "WordNet 3.1" if lemmas else "",
         "unigram": "wordfreq" if listed else "UDHR",
         "bigram": "UDHR" if text else "",
         "title": "CLDR",
     }
-    return make_card(
-        table, language, candidates, {name: len(entries) for name, entries in kept.items()}, unigram_rules, origins
-    )
+    return make_card(merged, language, origins)
 
 
-def make_card(
-    table: pa.Table,
-    language: str,
-    candidates: Mapping[str, int],
-    kept: Mapping[str, int],
-    rules: Metadata,
-    origins: Mapping[str, str],
-) -> pd.DataFrame:
+def make_card(merged: Merged, language: str, origins: Mapping[str, str]) -> pd.DataFrame:
     """What became of one language's sources.
 
     Args:
-        table: its list (METADATA).
+        merged: its list, and how far down each source it goes.
         language: metadata language.
-        candidates: by source, how many entries it offered.
-        kept: by source, how many the recipe's shares and caps kept.
-        rules: shares and caps.
         origins: by source, where its entries are from; empty if nowhere.
 
     Returns:
-        a row a source of `SOURCES`: language, source, origin, candidates; of these `below_share`, `beyond_cap` (and
-        `cut_by_cap`, whether there are such) and `kept`; of those kept `elsewhere`, which an earlier source
-        has or which are too long or nothing but punctuation, and `entries` of the list; their `letters`, and those of
-        them that are of the language's main script.
+        a row a source of `SOURCES`: language, source, origin and candidates, which are the sum of those `below_share`
+        and `beyond_cap` (`cut_by_cap`: whether there are such), not reached; of those passed by because they stand
+        `elsewhere`, in an earlier source, or are too long or nothing but punctuation; and of the `entries` of the
+        list. Then the `letters` of these, and those of them that are of the language's main script.
     """
-    cuts = count_cuts(candidates, kept, rules)
-    entries = {source: table.filter(pc.equal(table["source"], source))["entry"].to_pylist() for source in SOURCES}
-    letters = {source: count_letters(entries[source], language) for source in SOURCES}
-    rows: list[dict[str, Any]] = [
-        {
-            "language": language,
-            "source": source,
-            "origin": "0..99" if source == "number" else origins.get(source, ""),
-            "candidates": candidates.get(source, 100),
-            "below_share": cuts.get(source, (0, 0))[0],
-            "beyond_cap": cuts.get(source, (0, 0))[1],
-            "cut_by_cap": cuts.get(source, (0, 0))[1] > 0,
-            "kept": kept.get(source, 100),
-            "elsewhere": kept.get(source, 100) - len(entries[source]),
-            "entries": len(entries[source]),
-            "letters": letters[source][0],
-            "letters_in_script": letters[source][1],
-        }
-        for source in SOURCES
-    ]
+    rows: list[dict[str, Any]] = []
+    for source, walk in merged.walks.items():
+        entries = merged.table.filter(pc.equal(merged.table["source"], source))["entry"].to_pylist()
+        below, beyond = count_cuts(walk)
+        letters, in_script = count_letters(entries, language)
+        rows.append(
+            {
+                "language": language,
+                "source": source,
+                "origin": "0..99" if source == "number" else origins.get(source, ""),
+                "candidates": walk.candidates,
+                "below_share": below,
+                "beyond_cap": beyond,
+                "cut_by_cap": beyond > 0,
+                "elsewhere": walk.held + walk.unusable,
+                "entries": walk.new,
+                "letters": letters,
+                "letters_in_script": in_script,
+            }
+        )
     return pd.DataFrame(rows, columns=list(CARD))
 
 

@@ -17,8 +17,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -48,11 +46,11 @@ from mc2lib.effects.wordnets import read_wndb, read_wordnets
 from mc2lib.errors import InputError, nearest
 from mc2lib.languages import MERGED, WIKIPEDIAS, WORDNET_CODES
 from mc2lib.metadata.card import summarise_coverage, summarise_cuts
-from mc2lib.metadata.merge import merge_sources
-from mc2lib.metadata.pmi import best_bigrams, best_unigrams
+from mc2lib.metadata.merge import Source, merge_sources
+from mc2lib.metadata.pmi import pair_source, word_source
 from mc2lib.metadata.segment import joiner, make_segmenter
 from mc2lib.metadata.titles import Tally as LineTally
-from mc2lib.metadata.titles import best_titles, fold_namespaces
+from mc2lib.metadata.titles import fold_namespaces
 from mc2lib.params import Machine, Metadata, Params, Wikipedia
 from mc2lib.schemas import METADATA
 
@@ -551,18 +549,11 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
     counted = merge_stored([open_counts(part) for part in task.parts], task.work, task.budget) if task.parts else None
     viewed = open_counts(task.views) if task.views else None
     views = keep_articles(viewed, task.work.with_name(task.language + ".titles"), namespaces) if viewed else None
-    kept = _keep_best(task, counted, views)
-    table = merge_sources(kept, task.rules.entry_characters)
-    write_table(table, task.target, METADATA)
-    candidates = {
-        "wordnet": len(task.lemmas),
-        "unigram": _at_least(task.minimum_count, counted.word_blocks()) if counted else 0,
-        "bigram": _at_least(task.bigram_minimum_count, (c for _, c in counted.pair_blocks())) if counted else 0,
-        "title": views.words if views else 0,
-    }
+    merged = merge_sources(_sources(task, counted, views), task.rules)
+    write_table(merged.table, task.target, METADATA)
     text = "Wikipedia" if counted else ""
     origins = {"wordnet": task.origin, "unigram": text, "bigram": text, "title": "page views" if views else ""}
-    card = make_card(table, task.language, candidates, {k: len(v) for k, v in kept.items()}, task.rules, origins)
+    card = make_card(merged, task.language, origins)
     titles = {
         "namespaces": sorted(namespaces) if namespaces else "none known: a colon without a space behind is one's",
         "titles_in_namespaces": viewed.words - views.words if viewed and views else 0,
@@ -581,17 +572,15 @@ def _namespaces(dumps: Sequence[Path]) -> frozenset[str] | None:
     return fold_namespaces(names) if names else None
 
 
-def _at_least(minimum: int, blocks: Iterable[npt.NDArray[np.int64]]) -> int:
-    """How many counts are not below a minimum."""
-    return sum(int((block >= minimum).sum()) for block in blocks)
-
-
-def _keep_best(task: _ListTask, counted: StoredCounts | None, views: StoredCounts | None) -> dict[str, list[str]]:
-    unigrams = best_unigrams(counted, task.rules, task.minimum_count) if counted else []
-    between = joiner(task.language, task.segmenter)
-    bigrams = best_bigrams(counted, len(unigrams), between, task.rules, task.bigram_minimum_count) if counted else []
-    titles = best_titles(views, task.rules) if views else []
-    return {"wordnet": list(task.lemmas), "unigram": unigrams, "bigram": bigrams, "title": titles}
+def _sources(task: _ListTask, counted: StoredCounts | None, views: StoredCounts | None) -> dict[str, Source]:
+    sources = {"wordnet": Source.listed(task.lemmas)}
+    if counted:
+        between = joiner(task.language, task.segmenter)
+        sources["unigram"] = word_source(counted, task.minimum_count)
+        sources["bigram"] = pair_source(counted, between, task.rules, task.bigram_minimum_count)
+    if views:
+        sources["title"] = word_source(views)
+    return sources
 
 
 # ---------------------------------------------------------------------- tasks and their stamps

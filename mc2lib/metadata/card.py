@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from mc2lib.languages import OTHER, metadata_language, script
-from mc2lib.metadata.merge import SOURCES
-from mc2lib.params import Metadata
+from mc2lib.metadata.merge import SOURCES, Walk
 
 #: First words of Unicode's names of the letters of a script, where they are not the script's name.
 _LETTERS = {
@@ -27,29 +25,23 @@ _LETTERS = {
 }
 
 
-def count_cuts(candidates: Mapping[str, int], kept: Mapping[str, int], rules: Metadata) -> dict[str, tuple[int, int]]:
-    """How many candidates of each source the recipe's share left out, and how many more its cap did.
+def count_cuts(walk: Walk) -> tuple[int, int]:
+    """How many candidates of a source were not reached because of its share, and how many more because of its cap.
 
     Args:
-        candidates: by source, how many entries it offered.
-        kept: by source, how many shares and caps kept.
-        rules: shares and caps. Where bigrams are kept by their PMI, all beyond a cap that was reached count as its.
+        walk: how far down the source its list goes.
 
     Returns:
-        by source (below the share, beyond the cap); with what was kept they add up to the candidates.
+        (below the share, beyond the cap); with the entries that are new, held already or unusable they add up to the
+        candidates. Where the cap was reached, as many count as beyond it as the share would have allowed more.
 
     Source: MetaCLIP 2, §3.1.
     """
-    bigrams = candidates.get("bigram", 0)
-    by_pmi = bigrams if kept.get("bigram", 0) == rules.bigram_cap else kept.get("bigram", 0)
-    by_share = math.ceil(rules.bigram_share * kept.get("unigram", 0))
-    allowed = {
-        "unigram": math.ceil(rules.unigram_share * candidates.get("unigram", 0)),
-        "bigram": min(by_share if rules.bigram_rule == "share" else by_pmi, bigrams),
-        "title": math.ceil(rules.title_share * candidates.get("title", 0)),
-    }
-    caps = {"unigram": rules.unigram_cap, "bigram": rules.bigram_cap, "title": rules.title_cap}
-    return {name: (candidates.get(name, 0) - most, max(0, most - caps[name])) for name, most in allowed.items()}
+    left = walk.candidates - walk.new - walk.held - walk.unusable
+    if walk.allowance is None or walk.new < walk.allowance.cap:
+        return left, 0
+    beyond = min(left, max(0, walk.allowance.share - walk.allowance.cap))
+    return left - beyond, beyond
 
 
 def count_letters(entries: Iterable[str], language: str) -> tuple[int, int]:

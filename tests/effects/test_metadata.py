@@ -79,11 +79,13 @@ def test_card_says_what_became_of_the_sources(built: tuple[Path, pd.DataFrame]):
     params = load_params(root)
     card = card.set_index(["language", "source"])
     unigrams = card.loc[("de", "unigram")]
-    assert unigrams["origin"] == "wordfreq" and unigrams["kept"] == -(-unigrams["candidates"] // 10)
+    assert unigrams["origin"] == "wordfreq" and unigrams["entries"] == -(-unigrams["candidates"] // 10)
     assert not unigrams["cut_by_cap"]
-    # 12 names, 2 territories less what is repeated, 3 languages: 76 % of what is distinct is kept
+    # 12 names, 2 territories less what is repeated, 3 languages: 76 % of what is distinct, or what no other source has
     titles = card.loc[("en", "title")]
-    assert titles["kept"] == -(-titles["candidates"] * 76 // 100)
+    assert titles["entries"] == min(-(-titles["candidates"] * 76 // 100), titles["candidates"] - titles["elsewhere"])
+    parts = card[["below_share", "beyond_cap", "elsewhere", "entries"]].sum(axis=1)
+    assert (parts == card["candidates"]).all() and parts.sum() > 0
     for language in params.languages:
         assert card.loc[language]["entries"].sum() == load_metadata(root, language).num_rows
     shown = describe_metadata(root, params.languages, rows=2)

@@ -9,31 +9,39 @@ from hypothesis import strategies as st
 
 from mc2lib.languages import WIKIPEDIAS
 from mc2lib.metadata.card import count_cuts, count_letters, cover_labels, summarise_coverage, summarise_cuts
-from mc2lib.metadata.rank import cut_bigrams, cut_titles, cut_unigrams
+from mc2lib.metadata.merge import Source, Walk, merge_sources
+from mc2lib.metadata.rank import Allowance
 from tests.metadata.test_rank import RULES
 
 CAPS = dataclasses.replace(RULES, unigram_cap=8, bigram_cap=3, title_cap=50)
 
 
-def test_what_shares_and_caps_cut():
-    # a tenth of 101 is 11, the cap 8; 40 % of 8 is 4, the cap 3; 76 % of 60 is 46, below the cap
-    candidates = {"wordnet": 5, "unigram": 101, "bigram": 9, "title": 60}
-    kept = {"wordnet": 5, "unigram": 8, "bigram": 3, "title": 46}
-    assert count_cuts(candidates, kept, CAPS) == {"unigram": (90, 3), "bigram": (5, 1), "title": (14, 0)}
-    by_pmi = dataclasses.replace(CAPS, bigram_rule="pmi")
-    assert count_cuts(candidates, kept, by_pmi)["bigram"] == (0, 6)
-    assert count_cuts(candidates, kept | {"bigram": 2}, by_pmi)["bigram"] == (7, 0)
-    assert count_cuts({}, {}, CAPS) == {"unigram": (0, 0), "bigram": (0, 0), "title": (0, 0)}
+@pytest.mark.parametrize(
+    ("walk", "cuts"),
+    [
+        (Walk(101, Allowance(11, 8), new=8, held=2, unusable=1), (87, 3)),  # 90 are left, of which the cap cost three
+        (Walk(12, Allowance(11, 8), new=8, held=2, unusable=1), (0, 1)),  # the share had not reached three more
+        (Walk(60, Allowance(46, 50), new=46, held=0, unusable=0), (14, 0)),
+        (Walk(9, Allowance(9, 8), new=7, held=2, unusable=0), (0, 0)),  # the source ended
+        (Walk(9, Allowance(9, 8), new=5, held=0, unusable=0), (4, 0)),  # the four are below the PMI
+        (Walk(5, None, new=4, held=0, unusable=1), (0, 0)),
+    ],
+)
+def test_what_shares_and_caps_cut(walk: Walk, cuts: tuple[int, int]):
+    assert count_cuts(walk) == cuts
 
 
-@given(st.integers(0, 200), st.integers(0, 60), st.integers(0, 200))
-def test_cuts_and_what_is_kept_are_the_candidates(unigrams: int, bigrams: int, titles: int):
-    words, names = [str(i) for i in range(unigrams)], [str(i) for i in range(titles)]
-    kept = {"unigram": len(cut_unigrams(words, CAPS)), "title": len(cut_titles(names, CAPS))}
-    kept["bigram"] = len(cut_bigrams([(str(i), 1.0) for i in range(bigrams)], kept["unigram"], CAPS))
-    candidates = {"unigram": unigrams, "bigram": bigrams, "title": titles}
-    for source, (below, beyond) in count_cuts(candidates, kept, CAPS).items():
-        assert below >= 0 and beyond >= 0 and below + beyond + kept[source] == candidates[source]
+@given(st.integers(0, 200), st.integers(0, 60), st.integers(0, 200), st.integers(0, 30))
+def test_cuts_and_what_was_passed_are_the_candidates(unigrams: int, bigrams: int, titles: int, held: int):
+    words, names = [str(1000 + i) for i in range(unigrams)], [f"t{i}" for i in range(titles)]
+    sources = {
+        "wordnet": [*words[:held], *names[:held]], "unigram": words, "title": names,
+        "bigram": [f"a {i}" for i in range(bigrams)],
+    }  # fmt: skip
+    for walk in merge_sources({name: Source.listed(entries) for name, entries in sources.items()}, CAPS).walks.values():
+        below, beyond = count_cuts(walk)
+        assert below >= 0 and beyond >= 0
+        assert below + beyond + walk.new + walk.held + walk.unusable == walk.candidates
 
 
 @pytest.mark.parametrize(
