@@ -75,14 +75,14 @@ def summarise_cuts(card: pd.DataFrame) -> pd.DataFrame:
     """What became of the candidates of each source, over all languages.
 
     Args:
-        card: see `mc2lib.effects.metadata.make_card`.
+        card: see `mc2lib.effects.metadata.make_card`; rows of `other`, which repeat those of others, are left out.
 
     Returns:
         index source; `languages` that have it, and how many of their lists the cap cut (`capped`); `candidates`, which
         are the sum of those below the share, beyond the cap, `elsewhere` (of an earlier source, too long or
         nothing but punctuation) and of the `entries`.
     """
-    present = card[card["candidates"] > 0].groupby("source")
+    present = card[(card["candidates"] > 0) & (card["language"] != OTHER)].groupby("source")
     columns = ["candidates", "below_share", "beyond_cap", "elsewhere", "entries"]
     counts = present.agg(languages=("language", "size"), capped=("cut_by_cap", "sum")).join(present[columns].sum())
     return counts.loc[[source for source in SOURCES if source in counts.index]]
@@ -97,15 +97,19 @@ def cover_labels(labels: Sequence[str], languages: Sequence[str]) -> pd.DataFram
 
     Returns:
         a row a metadata language that has a list or a label, `other` last: `list`, whether it has one, and
-        `labels`, those that mean it, without `__label__`. Texts of a language with labels and no list are matched
-        against nothing; a list without labels is used only for texts that a pool declares to be of its language.
+        `labels`, those that mean it, without `__label__`. Texts of a language with labels and no list are `other`;
+        a list without labels is part of the list of `other`, and is used by itself only for texts that a pool
+        declares to be of its language.
 
     Source: MetaCLIP 2, §3.2.
     """
-    found: dict[str, list[str]] = {language: [] for language in languages}
+    found: dict[str, list[str]] = {language: [] for language in languages if language != OTHER}
+    lists = list(found)
+    if OTHER in languages:
+        found[OTHER] = []
     for label in labels:
         found.setdefault(metadata_language(label), []).append(label.removeprefix("__label__"))
-    names = [*languages, *sorted(found.keys() - set(languages) - {OTHER}), *([OTHER] if OTHER in found else [])]
+    names = [*lists, *sorted(found.keys() - set(lists) - {OTHER}), *([OTHER] if OTHER in found else [])]
     rows = {name: {"list": name in languages, "labels": " ".join(sorted(found[name]))} for name in names}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["list", "labels"]).rename_axis("language")
 
@@ -121,8 +125,8 @@ def summarise_coverage(coverage: pd.DataFrame) -> pd.DataFrame:
     """
     has_label, is_other = coverage["labels"] != "", coverage.index == OTHER
     parts = {
-        "list and label": coverage[coverage["list"] & has_label],
-        "list that no label finds": coverage[coverage["list"] & ~has_label],
+        "list and label": coverage[coverage["list"] & has_label & ~is_other],
+        "list that no label finds": coverage[coverage["list"] & ~has_label & ~is_other],
         "label without a list": coverage[~coverage["list"] & ~is_other],
         "label of no metadata language": coverage[is_other],
     }

@@ -188,7 +188,7 @@ def test_again_does_nothing_and_asks_for_nothing_that_is_there(built, site, monk
     lists = {path: path.stat().st_mtime_ns for path in (root / "wikipedia" / "metadata").glob("*.parquet")}
     site.asked.clear()
     assert main(COMMAND) == 0
-    assert {path: path.stat().st_mtime_ns for path in lists} == lists and len(lists) == 3
+    assert {path: path.stat().st_mtime_ns for path in lists} == lists and len(lists) == 4  # and other's
     assert not [path for path, _ in site.asked if "enwiki" in path or "pageviews" in path]
 
 

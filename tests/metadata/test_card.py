@@ -83,6 +83,7 @@ def test_cuts_over_all_languages():
         ("en", "unigram", 101, 90, 3, True, 1, 7),
         ("de", "wordnet", 0, 0, 0, False, 0, 0),
         ("de", "unigram", 10, 9, 0, False, 0, 1),
+        ("other", "unigram", 1, 0, 0, False, 0, 1),  # it is German's again
     ]
     cuts = summarise_cuts(pd.DataFrame(rows, columns=columns))
     assert cuts.index.tolist() == ["wordnet", "unigram"]
@@ -99,6 +100,16 @@ def test_labels_and_lists():
     summary = summarise_coverage(coverage)
     assert summary["languages"].tolist() == [2, 1, 1, 0] and summary["labels"].tolist() == [4, 0, 1, 1]
     assert summary["which"].tolist() == ["en zh", "als", "tk", "xyz"]
+
+
+def test_the_list_of_other_is_a_row_of_its_own():
+    with_list = cover_labels(["__label__en", "__label__xyz"], ["en", "als", "other"])
+    assert with_list.index.tolist() == ["en", "als", "other"] and with_list["list"].tolist() == [True, True, True]
+    assert with_list.loc["other", "labels"] == "xyz"
+    assert summarise_coverage(with_list)["languages"].tolist() == [1, 1, 0, 0]
+    without_label = cover_labels(["__label__en"], ["other", "en"])
+    assert without_label.index.tolist() == ["en", "other"] and without_label.loc["other", "labels"] == ""
+    assert summarise_coverage(without_label)["labels"].tolist() == [1, 0, 0, 0]
 
 
 def test_a_model_without_labels_of_ours_and_no_lists():
