@@ -120,7 +120,9 @@ def make_params(**machine):
         params,
         metadata=dataclasses.replace(params.metadata, **RULES),
         machine=dataclasses.replace(params.machine, processes=2, **machine),
-        wikipedia=dataclasses.replace(params.wikipedia, languages=("en", "be", "th"), fetch=False, budget_mb=16),
+        wikipedia=dataclasses.replace(
+            params.wikipedia, languages=("en", "be", "th"), fetch=False, budget_mb=16, bigram_minimum_count=1
+        ),
     )
 
 
