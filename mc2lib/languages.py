@@ -13,7 +13,8 @@ from functools import cache
 
 from mc2lib.errors import InputError, nearest
 
-#: What language id finds and no metadata covers.
+#: The metadata language of texts whose label has no list of its own. Its list is the union of those that no label
+#: reaches (`mc2lib.metadata.other`); it is none of the 329 languages.
 OTHER = "other"
 
 #: Wikipedias of the 2024-05 dumps, by code. `simple` is English; the rest are 329 languages.

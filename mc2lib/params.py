@@ -171,7 +171,7 @@ class Wikipedia:
     part_mb: int = 256  # compressed MiB of a dump that one task counts
     budget_mb: int = 1024  # MiB of memory that counting takes in each worker; what does not fit goes through the disk
     minimum_count: int = 1  # rarer words are no candidates
-    bigram_minimum_count: int = 1  # rarer pairs are no candidates
+    bigram_minimum_count: int = 5  # rarer pairs are no candidates; the paper names none, which is 1
     segmenters: dict[str, str] = dataclasses.field(default_factory=dict)  # language to segmenter, where not ICU's
 
 
