@@ -103,7 +103,7 @@ class Training:
     beta1: float
     beta2: float
     eps: float
-    grad_clip: float
+    grad_clip: float | Literal["none"]  # largest norm of the whole gradient; none, the paper's, leaves it as it is
     batch_size: int
     steps: int
     learning_rate: float
@@ -337,7 +337,7 @@ def _check(params: Params) -> None:
     ):
         if not 0 <= share < 1:
             raise InputError(place, f"{share:g} is not in 0..1", "Correct the share.")
-    positive = {
+    positive: dict[str, float] = {
         "pool.concepts": params.pool.concepts,
         "pool.pairs": params.pool.pairs,
         "pool.image_size": params.pool.image_size,
@@ -347,6 +347,8 @@ def _check(params: Params) -> None:
         "training.learning_rate": params.training.learning_rate,
         "training.context_length": params.training.context_length,
     }
+    if params.training.grad_clip != "none":
+        positive["training.grad_clip"] = params.training.grad_clip
     for place, number in positive.items():
         if not 0 < number < float("inf"):  # not `number <= 0`, which NaN passes
             raise InputError(f"params.{place}", f"{number} is not above zero", "Correct the number.")

@@ -74,6 +74,13 @@ def test_a_scale_overrides_section_by_section() -> None:
     assert params.training.beta2 == 0.95 and params.training.beta1 == STUDY["training"]["beta1"]
 
 
+def test_gradients_are_clipped_where_a_scale_says_so_and_not_in_the_papers_setting() -> None:
+    clips = {scale: parse(STUDY, SCALES[scale]).training.grad_clip for scale in SCALES}
+    assert clips == {"smoke": 1.0, "laptop": 1.0, "tune": 1.0, "workstation": "none", "paper": "none"}
+    with pytest.raises(InputError, match=r"params\.training\.grad_clip: 0\.0 is not above zero"):
+        parse(STUDY, {**SCALES["laptop"], "training": {**SCALES["laptop"]["training"], "grad_clip": 0.0}})
+
+
 def test_params_are_frozen() -> None:
     params = parse(STUDY, SCALES["laptop"])
     with pytest.raises(AttributeError):
