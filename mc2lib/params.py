@@ -112,6 +112,7 @@ class Training:
     context_length: int  # tokens
     vocabulary: Literal["full", "cut"]
     augmentation: Augmentation
+    scaled_batch_size: int | None = None  # of an arm that sees 1/english_share; None computes it
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Arm:
     tower: str
     curation: Curation
     languages: Languages
-    seen: float | Literal["1/english_share"]  # in units of batch_size * steps
+    seen: float | Literal["1/english_share", "1/english_share - 1"]  # pairs a step, in units of batch_size
     tokenizer: Tokenizer = "gemma"
     mix: str = "base"
     steps: float = 1.0  # in units of training.steps
@@ -347,6 +348,12 @@ def _check(params: Params) -> None:
         "training.learning_rate": params.training.learning_rate,
         "training.context_length": params.training.context_length,
     }
+    if (
+        params.training.scaled_batch_size is not None
+        and params.training.scaled_batch_size <= params.training.batch_size
+    ):
+        fault = f"{params.training.scaled_batch_size} is not above training.batch_size"
+        raise InputError("params.training.scaled_batch_size", fault, "Correct it, or leave it out: 1/english_share.")
     if params.training.grad_clip != "none":
         positive["training.grad_clip"] = params.training.grad_clip
     for place, number in positive.items():

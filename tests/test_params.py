@@ -52,6 +52,7 @@ def test_values_are_typed() -> None:
     params = parse(STUDY, SCALES["laptop"])
     assert params.arms["small-english"] == Arm("small", "english", "english", 1.0, "gemma", "base")
     assert params.arms["small-worldwide-scaled"].seen == "1/english_share"
+    assert params.arms["small-other"].seen == "1/english_share - 1"
     assert params.pool.mixes["clean"] == Noise(0.04, 0.04, 0.04, 0.03)
     assert params.languages[0] == "en" and isinstance(params.languages, tuple)
     assert type(params.pool.pairs) is int and type(params.training.learning_rate) is float
@@ -79,6 +80,11 @@ def test_gradients_are_clipped_where_a_scale_says_so_and_not_in_the_papers_setti
     assert clips == {"smoke": 1.0, "laptop": 1.0, "tune": 1.0, "workstation": "none", "paper": "none"}
     with pytest.raises(InputError, match=r"params\.training\.grad_clip: 0\.0 is not above zero"):
         parse(STUDY, {**SCALES["laptop"], "training": {**SCALES["laptop"]["training"], "grad_clip": 0.0}})
+
+
+def test_a_scaled_batch_is_larger_than_the_english_arms() -> None:
+    with pytest.raises(InputError, match=r"scaled_batch_size: 128 is not above training\.batch_size"):
+        edited("training.scaled_batch_size", 128)
 
 
 def test_params_are_frozen() -> None:

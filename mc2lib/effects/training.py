@@ -21,7 +21,7 @@ from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
 from mc2lib.params import Machine, Params
 from mc2lib.schemas import CURATED
-from mc2lib.training.plan import plan_arm
+from mc2lib.training.plan import divide_batches, plan_arm
 
 RUN_BYTES = 200_000_000  # a laptop run's checkpoint, written beside the old one, with room to spare
 CORES_A_RANK = 2  # two threads in a rank beat two ranks (docs/log.md): no gradient is copied or sent
@@ -99,7 +99,7 @@ def _relay(lines: Any) -> list[str]:
 def count_ranks(machine: Machine, batches: Sequence[int]) -> int:
     """One rank a GPU, else one for every two cores; the largest such number that divides every batch."""
     wanted = count_gpus() or max(1, count_workers(machine) // CORES_A_RANK)
-    return max(n for n in range(1, wanted + 1) if all(batch % n == 0 for batch in batches))
+    return divide_batches(batches, wanted)
 
 
 def curated_shards(paths: Paths, params: Params, arm: str, seed: int) -> list[Path]:
