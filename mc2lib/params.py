@@ -11,13 +11,14 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mc2lib.errors import InputError, nearest
 
 Curation = Literal["raw", "english", "english_metadata", "merged", "isolated_t_en", "isolated"]
 Languages = Literal["english", "other", "all"]
 Tokenizer = Literal["gemma", "pool", "bytes"]
+Section = TypeVar("Section")
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,30 @@ class CurationParams:
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Random affine map and colour jitter of a training image."""
+class Affine:
+    """Random affine map over white, and a gain of each colour."""
 
     rotation: float  # degrees, either way
     scale: float  # relative, either way
     translation: float  # of the image's side, either way
     flip: float  # probability of mirroring
     colour: float  # relative, per channel gain, either way
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop:
+    """A random part of the image, resized to the tower's square, as torchvision and open_clip cut it."""
+
+    scale: tuple[float, ...]  # least and most of the image's area
+    ratio: tuple[float, ...] = (3 / 4, 4 / 3)  # least and most width / height of the part
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to a training image: one of these, or nothing where neither is named."""
+
+    affine: Affine | None = None
+    random_resized_crop: RandomResizedCrop | None = None
 
 
 @dataclass(frozen=True)
@@ -234,6 +251,21 @@ def parse(study: Mapping[str, Any], scale: Mapping[str, Any]) -> Params:
     return params
 
 
+def parse_section(kind: type[Section], content: Mapping[str, Any], place: str) -> Section:
+    """One section of the parameters from plain values, such as `dataclasses.asdict` and JSON leave of it.
+
+    Args:
+        kind: Training, Tower, Machine, ….
+        content: the section as a mapping.
+        place: of the section, for the error.
+
+    Raises:
+        InputError: a key is unknown, missing or mistyped.
+    """
+    section: Section = _build(kind, content, place)
+    return section
+
+
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in over.items():
@@ -338,6 +370,7 @@ def _check(params: Params) -> None:
     ):
         if not 0 <= share < 1:
             raise InputError(place, f"{share:g} is not in 0..1", "Correct the share.")
+    _check_augmentation(params.training.augmentation)
     positive: dict[str, float] = {
         "pool.concepts": params.pool.concepts,
         "pool.pairs": params.pool.pairs,
@@ -359,3 +392,15 @@ def _check(params: Params) -> None:
     for place, number in positive.items():
         if not 0 < number < float("inf"):  # not `number <= 0`, which NaN passes
             raise InputError(f"params.{place}", f"{number} is not above zero", "Correct the number.")
+
+
+def _check_augmentation(how: Augmentation) -> None:
+    place, crop = "params.training.augmentation", how.random_resized_crop
+    if crop is None:
+        return
+    if how.affine is not None:
+        raise InputError(place, "names affine and random_resized_crop", "Name one; {} is none.")
+    for name, ends, most in (("scale", crop.scale, 1.0), ("ratio", crop.ratio, float("inf"))):
+        if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= most:
+            fault = f"{list(ends)} is not the least and the most"
+            raise InputError(f"{place}.random_resized_crop.{name}", fault, "Write as [0.9, 1.0].")

@@ -91,7 +91,9 @@ def train_seed(paths: Paths, params: Params, arm: str, seed: int, here: Rank) ->
 
     def batches(steps: range, here: Rank) -> Iterator[Batch]:
         languages = params.arms[arm].languages
-        return stream_batches(shards, ImageStore(tars), languages, seed, plan.batch_size, steps, here.rank, here.world)
+        crop = params.training.augmentation.random_resized_crop
+        shared = (seed, plan.batch_size, steps, here.rank, here.world, crop)
+        return stream_batches(shards, ImageStore(tars), languages, *shared)
 
     number, which = list(params.arms).index(arm) + 1, f"{params.seeds.index(seed) + 1}/{len(params.seeds)}"
     recipe = Recipe(
