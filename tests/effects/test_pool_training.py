@@ -84,7 +84,7 @@ def test_a_done_run_is_neither_trained_again_nor_written_over(study, trained, tm
     assert "train small" not in capfd.readouterr().out  # no rank was started
     assert train_command(ROOT, parse_arguments(command)) == 0
     assert "already done" in capfd.readouterr().out  # on another number of cores, which changes no run
-    with pytest.raises(InputError, match=r"holds a finished run of other numbers.*another RUN"):
+    with pytest.raises(InputError, match=r"holds a finished run of other numbers, .*other code.*another RUN"):
         train(study, tmp_path / "run", learning_rate=1e-3)
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
 
