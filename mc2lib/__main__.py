@@ -49,6 +49,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     plan = commands.add_parser("plan", help="what a scale would cost, without running it")
     plan.add_argument("--scale", help="a file of scales/; by default the one params.yaml names")
     plan.add_argument("--ranks", type=int, help="GPUs a run; by default 196 pairs a rank, the paper's")
+    commands.add_parser("readme", help="write README's block of results from results/")
     commands.add_parser("lab", help="JupyterLab on the notebooks")
     commands.add_parser("sources", help="the stage that fetches the source packages")
     notebook = commands.add_parser("notebook", help="the stages that execute a notebook")
@@ -170,6 +171,12 @@ def run(options: argparse.Namespace) -> int:
         from mc2lib.effects.plan import print_plan
 
         print_plan(root, options.scale, options.ranks)
+        return 0
+    if options.command == "readme":
+        from mc2lib.effects.config import load_params
+        from mc2lib.effects.readme import write_readme
+
+        write_readme(root, load_params(root))
         return 0
     if options.command == "metadata":
         from mc2lib.effects.wikipedia import metadata_command

@@ -21,7 +21,7 @@ from mc2lib.curation.curate import INDEX_OF, curate, find_thresholds
 from mc2lib.curation.index import Index, build_index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match, match_languages
-from mc2lib.effects.files import read_table, write_table
+from mc2lib.effects.files import atomic, read_table, write_table
 from mc2lib.effects.language_model import load_language_model
 from mc2lib.effects.machine import processes
 from mc2lib.effects.paths import Paths
@@ -195,7 +195,7 @@ def count_matched(root: Path, params: Params, mix: str, seed: int) -> pd.DataFra
 
 
 def balance_pools(root: Path, params: Params) -> pd.DataFrame:
-    """Balance and sample every pool draw each way; write data/curated (CURATED).
+    """Balance and sample every pool draw each way; write data/curated (CURATED) and results/thresholds.csv.
 
     Args:
         root: the study's folder; pool and matches must be there.
@@ -217,7 +217,11 @@ def balance_pools(root: Path, params: Params) -> pd.DataFrame:
             kept = report.groupby("curation", sort=False)["kept"].sum()
             shown = " · ".join(f"{curation} {pairs:,}" for curation, pairs in kept.items())
             print(f"balance {number}/{len(jobs)} | {mix} | seed {seed} | kept: {shown}", flush=True)
-    return pd.concat(reports, ignore_index=True)
+    report = pd.concat(reports, ignore_index=True)
+    with atomic(Paths(root).results / "thresholds.csv") as temporary:  # the recipe's own, for the report
+        columns = ["mix", "seed", "language", "pairs", "kept", "t", "p"]
+        report.loc[report["curation"] == "isolated", columns].to_csv(temporary, index=False)
+    return report
 
 
 def _balance_pool(root: Path, params: Params, job: tuple[str, int]) -> pd.DataFrame:

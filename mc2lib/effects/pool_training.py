@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,10 +11,11 @@ from mc2lib.effects.claims import claim
 from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params
 from mc2lib.effects.draws import read_report
-from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json
+from mc2lib.effects.files import digest, file_digest, read_json, write_json
 from mc2lib.effects.pool_images import write_image_index
 from mc2lib.effects.readers import PoolSource, open_pool
 from mc2lib.effects.training import CODE, count_ranks, launch
+from mc2lib.effects.vocabulary import copy_tokenizer
 from mc2lib.errors import InputError, nearest
 from mc2lib.params import Languages, Params
 
@@ -107,7 +107,7 @@ def start_run(
     with claim(run):
         write_image_index(tars, run / "images", params.machine)
         if tokenizer != "bytes":
-            _copy_tokenizer(root, tokenizer, run)
+            copy_tokenizer(root / "data" / "sources" / "tokenizers" / f"{tokenizer}.json", run)
         content = _describe(params, out, tower, tokenizer, languages, seed)
         content["fingerprint"] = _fingerprint(content, out, run)
         _refuse_other(run, content["fingerprint"])
@@ -132,15 +132,6 @@ def _tars_of(source: PoolSource, out: Path) -> dict[str, tuple[Path, ...]]:
             fault = f"the pool has no images of its shard '{name}'"
             raise InputError(str(source.root), fault, f"Run `make curate POOL={source.root}` again.")
     return {name: found[name] for name in names}
-
-
-def _copy_tokenizer(root: Path, tokenizer: str, run: Path) -> None:
-    """The tokenizer lies beside the weights, so that the run's folder is whole by itself."""
-    path = root / "data" / "sources" / "tokenizers" / f"{tokenizer}.json"
-    if not path.exists():
-        raise InputError(str(path), "no such tokenizer", "Run `python -m mc2lib sources`, which fetches it.")
-    with atomic(run / "tokenizer.json") as temporary:
-        shutil.copyfile(path, temporary)
 
 
 def _refuse_other(run: Path, fingerprint: str) -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from mc2lib.curation.curate import INDEX_OF
+from mc2lib.curation.curate import INDEX_OF, find_thresholds
 from mc2lib.effects.config import load_params
 from mc2lib.effects.curation import (
     INDICES,
@@ -128,6 +128,16 @@ def test_curated_pools_hold_what_the_report_says(study: Path):
         assert pc.min(table["keep_probability"]).as_py() > 0
     assert set(report["curation"]) == set(INDEX_OF)
     assert set(pq.read_table(Paths(study).curated("base", 0, "english"))["language"].to_pylist()) == {"en"}
+
+
+def test_the_recipes_thresholds_are_in_the_results(study: Path):
+    written = pd.read_csv(study / "results" / "thresholds.csv", keep_default_na=False)
+    report = pd.read_csv(study / "report.csv", keep_default_na=False)
+    assert written["language"].tolist() == report.loc[report["curation"] == "isolated", "language"].tolist()
+    matches = pq.read_table(Paths(study).matches("base", 0, "isolated"))
+    balance = find_thresholds(matches, "isolated", load_params(study).curation.t_en)
+    found = written[(written["mix"] == "base") & (written["seed"] == 0)].set_index("language")["t"].to_dict()
+    assert found == dict(zip(balance.groups, balance.t, strict=True))
 
 
 def test_steps_add_up(study: Path):

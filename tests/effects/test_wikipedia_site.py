@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pandas as pd
 import pytest
 
+from benchmarks.metadata_text import excerpt
 from mc2lib.__main__ import main
 from mc2lib.effects.counting import open_counts
 from mc2lib.effects.files import read_json, read_table
@@ -19,7 +20,6 @@ from mc2lib.effects.metadata import summarise_card
 from mc2lib.figures.metadata import plot_entries, plot_scripts
 from mc2lib.metadata.pmi import rank_pairs
 from mc2lib.schemas import METADATA
-from tests.effects.test_dumps import EXCERPT
 from tests.effects.test_fetch import Site, handler
 from tests.effects.test_wikipedia import LMF
 from tests.tiny import REPOSITORY
@@ -54,7 +54,8 @@ def page_views(day):
 @pytest.fixture(scope="module")
 def site():
     """A mirror with English of 2024-05-01, two hours of page views, and nothing else."""
-    dump, index = multistream(bz2.decompress(EXCERPT.read_bytes()))
+    pytest.importorskip("gensim")
+    dump, index = multistream(bz2.decompress(excerpt().read_bytes()))
     stem = "/enwiki/20240501/enwiki-20240501"
     names = {f"{stem}-pages-articles-multistream.xml.bz2": dump}
     names[f"{stem}-pages-articles-multistream-index.txt.bz2"] = index
