@@ -8,7 +8,6 @@ carries the digest of what it was made from, so a killed build goes on, and a ne
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -24,7 +23,7 @@ import pyarrow as pa
 
 from mc2lib.effects.claims import claim
 from mc2lib.effects.config import load_params
-from mc2lib.effects.counting import StoredCounts, count_language, merge_stored, open_counts
+from mc2lib.effects.counting import StoredCounts, count_language, merge_stored, open_counts, remove_counts
 from mc2lib.effects.coverage import label_coverage
 from mc2lib.effects.dumps import Article, Part, read_articles, read_namespaces, split_dump
 from mc2lib.effects.dumps import Tally as PageTally
@@ -61,6 +60,8 @@ VERSION = 2
 #: Characters of articles counted at once: small beside any budget.
 BATCH = 1 << 21
 MEGABYTE = 1 << 20
+#: What a person may put into the folder, to be read: the rest of it is ours.
+INPUTS = ("dumps", "pageviews", "wordnets")
 DUMP_NAME = re.compile(r"([a-z_]+?)wiki-(\d{8}|latest)-pages-articles(-multistream)?\.xml\.bz2")
 REPORT_SECONDS = 5.0
 #: How `fetch` says that a mirror has no such file: then there is nothing that a list could lack.
@@ -140,7 +141,7 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
     wikipedia = params.wikipedia
     wikis = group_wikis(wikipedia.languages)
     folder = root / wikipedia.folder
-    with claim(folder), keep_engine(params.machine):
+    with claim(folder, INPUTS), keep_engine(params.machine):
         missing = fetch_all(folder, wikis, wikipedia, manners) if wikipedia.fetch else {}
         hours = sorted(name for name in missing if FILE_NAME.fullmatch(name) and NO_SUCH not in missing[name])
         if hours:
@@ -571,7 +572,7 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
     card_rows = card.to_dict("records")
     write_json({"made": made, "list": file_digest(task.target), "card": card_rows, "titles": titles}, stamp)
     if views:
-        shutil.rmtree(views.folder)  # gigabytes of English, and the sums they are from stay
+        remove_counts(views.folder)  # gigabytes of English, and the sums they are from stay
     return [dict(row) for row in read_json(stamp)["card"]]
 
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.fidelity_files import count_lost, put_files
 from mc2lib.__main__ import parse_arguments
 from mc2lib.effects.checkpoints import load_encoder
 from mc2lib.effects.config import load_params
@@ -138,6 +139,13 @@ def test_a_killed_run_continues_to_the_same_weights(study, trained, tmp_path):
     expected = load_file(trained / "weights.safetensors")
     found = load_file(run / "weights.safetensors")
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_run_is_not_written_among_a_persons_files(study, tmp_path):
+    mine = put_files(tmp_path / "run")
+    with pytest.raises(InputError, match="not made by mc2lib"):
+        train(study, tmp_path / "run")
+    assert count_lost(mine) == 0
 
 
 def test_what_cannot_be_trained_on_says_what_to_do(study, tmp_path):
