@@ -15,7 +15,7 @@
 #   make bench WHAT=study seconds, memory and pairs/s, stage by stage
 #   make check            ruff and mypy
 #   make env              only the virtual environment
-#   make clean            remove what the study made; .venv, curated pools of yours and results/, which git keeps, stay
+#   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
 
 PYTHON ?=
 WHAT ?= study
@@ -106,5 +106,5 @@ env:
 	  cp requirements.lock .venv/installed.lock; \
 	fi
 
-clean:
-	rm -rf $(filter-out data/curate_pool,$(wildcard data/*)) runs reports .dvc/cache .dvc/tmp
+clean: env
+	@$(python) -m mc2lib clean

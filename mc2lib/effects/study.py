@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from mc2lib.effects.claims import remove_temporary
 from mc2lib.effects.config import load_params
 from mc2lib.effects.files import read_json, require_space
 from mc2lib.effects.notebooks import STUDY_PID, is_dvc
@@ -126,10 +128,66 @@ def prepare(root: Path, params: Params) -> None:
     require_space(root, needed_bytes(root, params))
     clear_dvc_locks(root)
     clear_dvc_lock_file(root)
-    for pattern in ("data/**/.*.????????", "runs/**/.*.????????", "results/**/.*.????????"):  # of files.atomic
-        for left in root.glob(pattern):
-            if left.is_file():
-                left.unlink()
+    for name in ("data", "runs", "results"):
+        remove_temporary(root / name)
+
+
+def clean(root: Path) -> int:
+    """Remove what the study made in data/, runs/, reports/ and DVC's cache; say what stays.
+
+    An output goes if it is, byte for byte, what dvc.lock says that its stage made; an executed notebook, if papermill
+    says so in it. An output that was changed since, or that was never finished, stays: somebody may have put
+    something there.
+
+    Args:
+        root: the study's folder.
+
+    Returns:
+        exit status 0.
+
+    Raises:
+        InputError: another run of the study is at work here.
+    """
+    from dvc.repo import Repo  # a second, for this command alone
+
+    folders = ("data", "runs", "reports")
+    with exclusive(root):
+        for name in folders:
+            remove_temporary(root / name)
+        with Repo(str(root)) as repo:
+            for stage in repo.index.stages:
+                for out in stage.outs:
+                    path = Path(out.fs_path)
+                    if path.exists() and path.relative_to(root).parts[0] in folders and not out.changed_checksum():
+                        _remove_output(path, root / ".dvc" / "cache", out.hash_info.value)
+        for path in (root / "reports").glob("*.ipynb"):
+            if "papermill" in read_json(path).get("metadata", {}):
+                path.unlink()
+        _remove_empty_folders(root, folders)
+    left = sorted(str(path.relative_to(root)) for name in folders for path in (root / name).glob("*"))
+    print("clean" + (f"; not the study's, or changed since it made them, and left: {', '.join(left)}" if left else ""))
+    return 0
+
+
+def _remove_output(path: Path, cache: Path, digest: str) -> None:
+    """Remove an output of a stage, and the objects of DVC's cache that hold it."""
+    listing = cache / "files" / "md5" / digest[:2] / digest[2:]
+    objects = [digest]
+    if digest.endswith(".dir") and listing.exists():
+        objects += [entry["md5"] for entry in read_json(listing)]
+    for name in objects:
+        (cache / "files" / "md5" / name[:2] / name[2:]).unlink(missing_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _remove_empty_folders(root: Path, names: Sequence[str]) -> None:
+    for name in names:
+        for place, _, _ in os.walk(root / name, topdown=False):
+            with suppress(OSError):  # it holds something
+                Path(place).rmdir()
 
 
 def needed_bytes(root: Path, params: Params) -> int:

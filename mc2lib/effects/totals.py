@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mc2lib.curation.balance import Counts
 from mc2lib.curation.curate import COUNTS, add_counts
 from mc2lib.effects.claims import read_made, write_made
 from mc2lib.effects.columns import group_shards
-from mc2lib.effects.files import digest, read_table
+from mc2lib.effects.files import digest, read_table, remove_written
 from mc2lib.effects.steps import Stop, no_room, run_step
 from mc2lib.params import Machine
 
@@ -52,7 +51,7 @@ def add_up(
     for _ in run_step(sum_group, tasks, machine, describe=lambda task: str(task[1])):
         pass
     total = _add_up(targets, sizes)
-    shutil.rmtree(work)
+    remove_written(work, r"\d+\.parquet")
     return total
 
 

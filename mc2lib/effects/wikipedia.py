@@ -9,7 +9,6 @@ rebuilds its language only.
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -23,7 +22,7 @@ import pandas as pd
 from mc2lib.effects.claims import claim
 from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params
-from mc2lib.effects.counting import StoredCounts, merge_stored, open_counts
+from mc2lib.effects.counting import StoredCounts, merge_stored, open_counts, remove_counts
 from mc2lib.effects.coverage import find_unreached, label_coverage
 from mc2lib.effects.dump_counts import count_part
 from mc2lib.effects.dumps import Part, read_namespaces, split_dump
@@ -69,6 +68,8 @@ LISTING = (
     "schemas",
 )  # fmt: skip
 MEGABYTE = 1 << 20
+#: What a person may put into the folder, to be read: the rest of it is ours.
+INPUTS = ("dumps", "pageviews", "wordnets")
 DUMP_NAME = re.compile(r"([a-z_]+?)wiki-(\d{8}|latest)-pages-articles(-multistream)?\.xml\.bz2")
 REPORT_SECONDS = 5.0
 #: How `fetch` says that a mirror has no such file: then there is nothing that a list could lack.
@@ -149,7 +150,7 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
     wikipedia = params.wikipedia
     wikis = group_wikis(wikipedia.languages)
     folder = root / wikipedia.folder
-    with claim(folder), keep_engine(params.machine):
+    with claim(folder, INPUTS), keep_engine(params.machine):
         missing = fetch_all(folder, wikis, wikipedia, manners) if wikipedia.fetch else {}
         hours = sorted(name for name in missing if FILE_NAME.fullmatch(name) and NO_SUCH not in missing[name])
         if hours:
@@ -582,7 +583,7 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
     card_rows = card.to_dict("records")
     write_json({"made": made, "list": file_digest(task.target), "card": card_rows, "titles": titles}, stamp)
     if views:
-        shutil.rmtree(views.folder)  # gigabytes of English, and the sums they are from stay
+        remove_counts(views.folder)  # gigabytes of English, and the sums they are from stay
     return [dict(row) for row in read_json(stamp)["card"]]
 
 

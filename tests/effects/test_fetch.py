@@ -154,7 +154,7 @@ def test_a_killed_fetch_goes_on_in_the_next(site, tmp_path, manners):
     target = tmp_path / "a.bz2"
     with pytest.raises(InputError, match=r"3 tries in a row failed .*broke after 300,000 bytes.*it goes on"):
         fetch(f"{site.url}/a.bz2", target, manners=manners)
-    assert (tmp_path / "a.bz2.part").stat().st_size == 300_000 and not target.exists()
+    assert (tmp_path / "a.bz2.mc2lib-part").stat().st_size == 300_000 and not target.exists()
     site.cuts.clear()
     site.asked.clear()
     assert fetch(f"{site.url}/a.bz2", target, digest=MD5, manners=manners).read_bytes() == CONTENT
@@ -198,7 +198,7 @@ def test_a_part_that_is_all_of_it_needs_no_more(site, tmp_path, manners):
     site.cuts = [300_000, 0, 0, 0]
     with pytest.raises(InputError):
         fetch(f"{site.url}/a.bz2", target, manners=manners)
-    (tmp_path / "a.bz2.part").write_bytes(CONTENT)
+    (tmp_path / "a.bz2.mc2lib-part").write_bytes(CONTENT)
     site.cuts.clear()
     assert fetch(f"{site.url}/a.bz2", target, digest=MD5, manners=manners).read_bytes() == CONTENT
 
@@ -275,7 +275,7 @@ def test_a_wrong_part_is_replaced_by_the_right_file(site, tmp_path, manners):
     site.cuts = [300_000, 0, 0, 0]
     with pytest.raises(InputError):
         fetch(f"{site.url}/a.bz2", tmp_path / "a.bz2", manners=manners)
-    part = tmp_path / "a.bz2.part"
+    part = tmp_path / "a.bz2.mc2lib-part"
     part.write_bytes(b"x" * 300_000)
     site.cuts.clear()
     assert fetch(f"{site.url}/a.bz2", tmp_path / "a.bz2", digest=MD5, manners=manners).read_bytes() == CONTENT
@@ -367,7 +367,7 @@ def test_hours_of_page_views(site, tmp_path, manners):
 
 
 def test_a_full_disk_is_told(site, tmp_path, manners):
-    (tmp_path / "a.part").symlink_to("/dev/full")
+    (tmp_path / "a.mc2lib-part").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"cannot be written .*Free some space"):
         fetch(f"{site.url}/a.bz2", tmp_path / "a", manners=manners)
 
@@ -379,7 +379,7 @@ def test_what_finds_no_room_is_told_before_it_is_written(site, tmp_path, manners
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
     with pytest.raises(InputError, match=r"new: .*/a\.bz2 takes 1\.0 MB, and 1\.0 MB are free\. Free some space"):
         fetch(f"{site.url}/a.bz2", tmp_path / "new" / "a.bz2", manners=manners)
-    assert not (tmp_path / "new" / "a.bz2.part").exists() and len(site.asked) == 1
+    assert not (tmp_path / "new" / "a.bz2.mc2lib-part").exists() and len(site.asked) == 1
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=len(CONTENT)))
     assert fetch(f"{site.url}/a.bz2", tmp_path / "new" / "a.bz2", manners=manners).read_bytes() == CONTENT
 
@@ -406,7 +406,7 @@ def test_what_is_to_come_is_asked_for_once(site, tmp_path, manners):
     site.files |= {"/b": b"x" * 50, "/c": b"x" * 70, "/d": b"x" * 90}
     files = {f"{site.url}/{name}": tmp_path / name for name in ("b", "c", "d", "none")}
     (tmp_path / "b").touch()  # is there
-    (tmp_path / "c.part").write_bytes(b"x" * 60)  # in part
+    (tmp_path / "c.mc2lib-part").write_bytes(b"x" * 60)  # in part
     assert bytes_to_fetch(files, manners) == 10 + 90
     assert sorted(path for path, _ in site.asked) == ["/c", "/d", "/none"]
     assert all("mc2lib" in headers["User-Agent"] for _, headers in site.asked)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.fidelity_files import count_lost, put_files
 from mc2lib.__main__ import parse_arguments
 from mc2lib.effects.checkpoints import load_encoder
 from mc2lib.effects.config import load_params
@@ -185,6 +186,13 @@ def test_a_pool_that_was_curated_again_is_refused_at_the_next_epoch(study, tmp_p
 def test_a_folder_without_a_recipe_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no recipe\.json here.*make train"):
         read_recipe(tmp_path)
+
+
+def test_a_run_is_not_written_among_a_persons_files(study, tmp_path):
+    mine = put_files(tmp_path / "run")
+    with pytest.raises(InputError, match="not made by mc2lib"):
+        train(study, tmp_path / "run")
+    assert count_lost(mine) == 0
 
 
 def test_what_cannot_be_trained_on_says_what_to_do(study, tmp_path):

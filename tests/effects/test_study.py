@@ -15,6 +15,7 @@ import pytest
 
 from mc2lib.effects.config import load_params
 from mc2lib.effects.study import (
+    clean,
     clear_dvc_lock_file,
     clear_dvc_locks,
     environment,
@@ -268,3 +269,26 @@ def test_a_half_written_lock_file_is_set_aside(tmp_path: Path, text: str) -> Non
     else:
         clear_dvc_lock_file(tmp_path)
         assert not (tmp_path / "dvc.lock").exists() and (tmp_path / ".dvc" / "tmp" / "dvc.lock.broken").exists()
+
+
+def test_clean_removes_what_the_study_made_and_nothing_else(tmp_path: Path) -> None:
+    outs = "".join(f"      - data/{name}\n" for name in ("made", "changed", "file.txt"))
+    code = "from pathlib import Path; [(Path('data', n).mkdir(parents=True), Path('data', n, 'a').write_text(n))"
+    code += " for n in ('made', 'changed')]; Path('data/file.txt').write_text('made')"
+    (tmp_path / "params.yaml").write_text("a: 1\n")
+    (tmp_path / "dvc.yaml").write_text(f'stages:\n  one:\n    cmd: {sys.executable} -c "{code}"\n    outs:\n{outs}')
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    dvc(tmp_path, "repro")
+    mine = {}
+    for name in ("data/changed/b", "data/curate_pool/x/a", "data/.old.12345678", "runs/mine/w", "reports/my.ipynb"):
+        mine[tmp_path / name] = name
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}" if name.endswith("ipynb") else name)
+    (tmp_path / "reports" / "0_pool.ipynb").write_text('{"metadata": {"papermill": {}}}')
+    assert clean(tmp_path) == 0
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("[dr]*/**/*") if path.is_file()}
+    assert left == {*mine.values(), "data/changed/a"}
+    assert not (tmp_path / "data" / "made").exists()
+    held = [path.read_text() for path in (tmp_path / ".dvc" / "cache" / "files").rglob("*") if path.is_file()]
+    assert "made" not in held and "changed" in held
