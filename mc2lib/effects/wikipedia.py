@@ -39,6 +39,7 @@ from mc2lib.effects.fetch import (
     pageview_files,
 )
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json, write_table
+from mc2lib.effects.language_model import load_language_model
 from mc2lib.effects.metadata import CARD, compare_english, make_card, summarise_card, write_other
 from mc2lib.effects.pageviews import FILE_NAME, count_view_files, keep_articles, split_views
 from mc2lib.effects.paths import Paths
@@ -145,10 +146,13 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
         built from what it has.
 
     Raises:
-        InputError: a language is unknown, another build holds the folder, or there is no source at all.
+        InputError: a language is unknown, the language-id model is missing, another build holds the folder, or there is
+            no source at all.
     """
     wikipedia = params.wikipedia
     wikis = group_wikis(wikipedia.languages)
+    model = Path(params.curate_pool.lid_model) if params.curate_pool.lid_model else None
+    load_language_model(model)  # one that is not there is told before hours of counting
     folder = root / wikipedia.folder
     with claim(folder, INPUTS), keep_engine(params.machine):
         missing = fetch_all(folder, wikis, wikipedia, manners) if wikipedia.fetch else {}
@@ -175,7 +179,7 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
         cards, more_failed = _build_lists(tasks, params.machine)
         if not cards:
             raise InputError(str(folder), "no list could be built", next(iter((failed | more_failed).values())))
-        cards[OTHER] = _build_other(folder, params.curate_pool.lid_model)
+        cards[OTHER] = _build_other(folder, model)
         outcome = Outcome(
             pd.concat([cards[language] for language in (*wikis, OTHER) if language in cards], ignore_index=True),
             _missing(wikis, dumps, views, lemmas, missing),
@@ -521,11 +525,11 @@ def _build_lists(tasks: Sequence[_ListTask], machine: Machine) -> tuple[dict[str
     return cards, {language: str(InputError(*fault)) for language, fault in faults.items()}
 
 
-def _build_other(folder: Path, lid_model: str | None) -> pd.DataFrame:
+def _build_other(folder: Path, model: Path | None) -> pd.DataFrame:
     """Unite the lists in the folder that no label of the language-id model reaches; nothing if that was done."""
     target = folder / "metadata" / f"{OTHER}.parquet"
     built = {path.stem: path for path in (folder / "metadata").glob("*.parquet") if path.stem in WIKIPEDIAS}
-    lists = {language: built[language] for language in find_unreached(built, Path(lid_model) if lid_model else None)}
+    lists = {language: built[language] for language in find_unreached(built, model)}
     made = digest(
         {"code": code_digest(*LISTING), "lists": {language: file_digest(path) for language, path in lists.items()}}
     )

@@ -335,6 +335,14 @@ def test_a_dump_that_could_not_be_fetched_is_not_passed_over(study, monkeypatch,
         build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia))
 
 
+def test_a_model_that_is_not_there_is_told_before_anything_is_counted(study):
+    root, params = study
+    absent = dataclasses.replace(params.curate_pool, lid_model=str(root / "absent.bin"))
+    with pytest.raises(InputError, match=r"absent\.bin: cannot be read"):
+        build_wikipedia(root, dataclasses.replace(params, curate_pool=absent))
+    assert not (root / "wikipedia" / "work").exists()
+
+
 def test_no_source_at_all(study, tmp_path):
     with pytest.raises(InputError, match="no dump, page view or WordNet"):
         build_wikipedia(tmp_path / "empty", study[1])
