@@ -56,7 +56,8 @@ def load_checkpoint(path: Path, digest: str) -> dict[str, Any] | None:
 def set_aside(path: Path) -> None:
     """Rename a checkpoint that cannot be used, if there is one; the run starts over, and nothing is deleted."""
     if path.exists():
-        names = (path.with_name(f"{path.name}.unused{end}") for end in ("", *(f"-{i}" for i in itertools.count(2))))
+        ends = itertools.chain([""], (f"-{i}" for i in itertools.count(2)))
+        names = (path.with_name(f"{path.name}.unused{end}") for end in ends)
         kept = next(name for name in names if not name.exists())
         path.replace(kept)
         print(f"{path}: kept as {kept.name}", flush=True)

@@ -14,6 +14,7 @@ import torch
 
 from mc2lib.effects.draws import draw_shard, pool_identity, read_report
 from mc2lib.effects.files import digest, read_json, write_json
+from mc2lib.effects.matches import match_path
 from mc2lib.effects.pool_images import PoolImages
 from mc2lib.effects.ranks import Recipe, process_group, train_run
 from mc2lib.effects.sharding import Rank
@@ -53,6 +54,11 @@ def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa
     """
     names = read_report(out)["shards"]
     for place in order_shards(names, order_seed, epoch).tolist():
+        matches = match_path(out, names[place])
+        if not matches.exists():
+            raise InputError(
+                str(matches), "no such file", "Run `make curate POOL=...` again, which makes what is gone."
+            )
         table = draw_shard(out, names[place], place, seed, epoch)
         yield table.append_column("shard", pa.array(np.full(len(table), place, np.int32)))
 

@@ -22,6 +22,7 @@ from mc2lib.effects.config import load_params
 from mc2lib.effects.curate_pool import curate_pool
 from mc2lib.effects.draws import draw_shards
 from mc2lib.effects.files import read_json, write_json
+from mc2lib.effects.matches import match_path
 from mc2lib.effects.pool_images import PoolImages, write_image_index
 from mc2lib.effects.pool_ranks import read_epoch, read_recipe
 from mc2lib.effects.pool_training import start_run, train_command
@@ -181,6 +182,14 @@ def test_a_pool_that_was_curated_again_is_refused_at_the_next_epoch(study, tmp_p
         next(read_recipe(run)[0].batches(range(1), here))
     curate_pool(open_pool(study / "pool"), study / "metadata", tmp_path / "out", CuratePool(t_en=6, seed=SEED), HERE)
     assert len(list(read_recipe(run)[0].batches(range(40), here))) == 40
+
+
+def test_matches_that_are_gone_are_named_with_the_command_that_makes_them(study, tmp_path):
+    shutil.copytree(study / "out", tmp_path / "out", ignore=shutil.ignore_patterns("runs"))
+    match_path(tmp_path / "out", "00001").unlink()
+    with pytest.raises(InputError, match=r"no such file\. Run `make curate POOL=") as gone:
+        list(read_epoch(tmp_path / "out", SEED, 0, order_seed=0))
+    assert "dvc" not in str(gone.value)
 
 
 def test_a_folder_without_a_recipe_is_named(tmp_path):
