@@ -105,9 +105,11 @@ def _weights(frequencies: dict[str, float]) -> tuple[list[str], np.ndarray]:
     return names, weights / weights.sum()
 
 
-def build_automaton(entries: Sequence[str], bordered: bool) -> ahocorasick.Automaton:
-    """One language's automaton, as the field builds it."""
-    automaton = ahocorasick.Automaton()
+def build_automaton(
+    entries: Sequence[str], bordered: bool, store: int = ahocorasick.STORE_ANY
+) -> ahocorasick.Automaton:
+    """One language's automaton, as the field builds it: entries' numbers as Python objects, or as STORE_INTS."""
+    automaton = ahocorasick.Automaton(store)
     for number, entry in enumerate(entries):
         automaton.add_word(make_needle(entry, bordered), number)
     automaton.make_automaton()
