@@ -112,9 +112,9 @@ def needles_of(entries: Sequence[str]) -> list[str]:
     return list(make_needles(pa.array(entries, pa.large_string()), DEFAULT_RULES).to_pylist())
 
 
-def build_automaton(entries: Sequence[str]) -> ahocorasick.Automaton:
-    """One language's automaton, as the field builds it."""
-    automaton = ahocorasick.Automaton()
+def build_automaton(entries: Sequence[str], store: int = ahocorasick.STORE_ANY) -> ahocorasick.Automaton:
+    """One language's automaton, as the field builds it: entries' numbers as Python objects, or as STORE_INTS."""
+    automaton = ahocorasick.Automaton(store)
     for number, needle in enumerate(needles_of(entries)):
         automaton.add_word(needle, number)
     automaton.make_automaton()

@@ -1,11 +1,13 @@
-"""Memory of many workers' metadata: the mapped index beside an automaton a worker.
+"""Memory of many workers' metadata: the mapped index, an automaton in each worker, and automata that a fork shares.
 
     python -m benchmarks.curation_memory [lists] [workers]
 
 Lists of 500,000 English entries each; as many as asked for are built and held by as many workers, every page touched.
 54 lists and 16 workers are the 27 million entries and the node of the paper's size: minutes, and a few gigabytes. Each
-worker's automata would not fit any machine: those of one list are measured, and grow with the entries and workers. Only
-proportional memory (PSS) counts a shared page once. The last line is one JSON object.
+worker's automata would not fit any machine: those of one list are measured, and grow with the entries and workers. A
+plain pipeline may instead build them once and fork: its workers then share what none of them writes to. Each walks
+texts before it is measured, which writes reference counts of entries' numbers, unless these are no Python objects.
+Only proportional memory (PSS) counts a shared page once. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+import ahocorasick
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.curation_match import LANGUAGES, build_automaton, make_entries, make_words
+from benchmarks.curation_match import LANGUAGES, build_automaton, find_plainly, make_entries, make_words
 from mc2lib.effects.config import find_root
 from mc2lib.effects.files import write_table
 from mc2lib.effects.indices import open_indices, write_indices
@@ -34,12 +38,16 @@ PAPER_ENTRIES, NODE_WORKERS = 27_000_000, 16
 
 
 def bench_memory(root: Path | None = None, lists: int = 1, workers: int = 3) -> dict[str, float]:
-    """Memory of the workers' entries, ours mapped by all and pyahocorasick's built by each; and what a node would hold.
+    """Memory of the workers' entries: ours mapped by all, pyahocorasick's built by each, and built once before a fork.
 
     Args:
         root: of a study, whose sources the words are from.
         lists: of 500,000 entries, built for ours.
         workers: processes that hold them.
+
+    Returns:
+        bytes an entry of each way and, scaled from them, gigabytes of a node of the paper's size. `memory_ratio` is of
+        automata in each worker, `forked_memory_ratio` of those that forks share and that hold plain numbers, to ours.
     """
     language = "en"
     words = make_words(root or find_root(), language)
@@ -57,8 +65,11 @@ def bench_memory(root: Path | None = None, lists: int = 1, workers: int = 3) -> 
         sizes["ours"] = _worker_memory("ours", Path(folder), workers)
         few = min(workers, 3)
         sizes["plain"] = _worker_memory("plain", Path(folder), few) - sizes["nothing"] * few / workers
+        sizes["forked"] = _forked_memory(Path(folder), workers, ahocorasick.STORE_ANY)
+        sizes["forked_numbers"] = _forked_memory(Path(folder), workers, ahocorasick.STORE_INTS)
     mapped = (sizes["ours"] - sizes["nothing"]) / (lists * size)
     plain = sizes["plain"] / few / size
+    forked, numbers = sizes["forked"] / size, sizes["forked_numbers"] / size
     return {
         "entries": lists * size,
         "workers": workers,
@@ -67,6 +78,9 @@ def bench_memory(root: Path | None = None, lists: int = 1, workers: int = 3) -> 
         "automaton_bytes_an_entry_a_worker": plain,
         "gigabytes_16_workers_27m": PAPER_ENTRIES * mapped / 1e9,
         "automata_gigabytes_16_workers_27m": NODE_WORKERS * PAPER_ENTRIES * plain / 1e9,
+        "forked_automata_gigabytes_16_workers_27m": PAPER_ENTRIES * forked / 1e9,
+        "forked_numbers_gigabytes_16_workers_27m": PAPER_ENTRIES * numbers / 1e9,
+        "forked_memory_ratio": numbers / mapped,
         "memory_ratio": NODE_WORKERS * plain / mapped,
     }
 
@@ -86,6 +100,51 @@ def _worker_memory(kind: str, folder: Path, workers: int) -> float:
     for process in processes:
         process.join()
     return held
+
+
+def _forked_memory(folder: Path, workers: int, store: int) -> float:
+    """PSS in bytes that one automaton takes in the process that built it and `workers` forks that walked it."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_fork_holders, args=(folder, workers, store, there))
+    process.start()
+    held = float(here.recv())
+    process.join()
+    return held
+
+
+def _fork_holders(folder: Path, workers: int, store: int, pipe: Connection) -> None:
+    """Measure a family of forks with the automaton and, before it is built, without."""
+    context = multiprocessing.get_context("fork")
+    entries = pq.read_table(folder / "list0.parquet")["entry"].to_pylist()
+    texts = [" ".join(entries[start : start + 8]) for start in range(0, len(entries), 8)]
+    automaton = None
+    sizes = []
+    for _ in ("without", "with"):
+        gc.collect()
+        gc.freeze()  # the usual care before a fork: the collector writes into what it looks through
+        pipes = [context.Pipe() for _ in range(workers)]
+        forks = [context.Process(target=_walk, args=(automaton, texts, each[1])) for each in pipes]
+        for fork in forks:
+            fork.start()
+        for each in pipes:
+            each[0].recv()
+        family = [psutil.Process(), *(psutil.Process(fork.pid) for fork in forks)]
+        sizes.append(sum(process.memory_full_info().pss for process in family))
+        for each, fork in zip(pipes, forks, strict=True):
+            each[0].send("end")
+            fork.join()
+        automaton = build_automaton(entries, store)
+    pipe.send(sizes[1] - sizes[0])
+
+
+def _walk(automaton: Any, texts: list[str], pipe: Connection) -> None:
+    """A forked worker: find every text's entries, then hold what it inherited until told to end."""
+    if automaton is not None:
+        for text in texts:  # one by one: what is found is no part of the automaton's memory
+            find_plainly([text], automaton)
+    pipe.send("ready")
+    pipe.recv()
 
 
 def _hold(kind: str, folder: Path, pipe: Connection) -> None:

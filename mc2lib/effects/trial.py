@@ -32,6 +32,7 @@ SMOKE_SEEDS = (7,)
 PARTS = (
     ".dvc/config",
     ".dvc/.gitignore",
+    ".dvc/plots",
     ".dvcignore",
     "dvc.yaml",
     "params.yaml",

@@ -146,7 +146,7 @@ def _by_seed(table: pd.DataFrame, arm: str) -> pd.Series:
 
 
 def describe_thresholds(thresholds: pd.DataFrame) -> str:
-    """In how many languages the recipe's threshold is 1; nothing without thresholds.
+    """In how many languages the recipe's threshold is 1; nothing without thresholds, or where it is larger in all.
 
     Args:
         thresholds: columns seed, language and t.
@@ -157,6 +157,8 @@ def describe_thresholds(thresholds: pd.DataFrame) -> str:
         return ""
     by_seed = thresholds.groupby("seed")
     ones = by_seed["t"].agg(lambda t: int((t == 1).sum())).to_numpy()
+    if not ones.max():
+        return ""
     languages = int(by_seed["language"].nunique().max())
     count = f"{ones.min()}" if np.ptp(ones) == 0 else f"{ones.min()} to {ones.max()} (by seed)"
     return (

@@ -76,13 +76,14 @@ def test_which_arms_reach_the_pixels_is_said_by_seeds_and_means():
     [
         ({0: [24, 1, 1], 1: [24, 1, 1]}, "t = 1 in 2 of 3 languages"),
         ({0: [24, 1, 1], 1: [24, 1, 2]}, "t = 1 in 1 to 2 (by seed) of 3 languages"),
-        ({0: [24, 3, 2]}, "t = 1 in 0 of 3 languages"),
+        ({0: [24, 1, 1], 1: [24, 3, 2]}, "t = 1 in 0 to 2 (by seed) of 3 languages"),
     ],
 )
 def test_thresholds_of_one_are_counted(t, said):
     rows = [(seed, language, value) for seed, each in t.items() for language, value in zip("abc", each, strict=True)]
     assert said in describe_thresholds(pd.DataFrame(rows, columns=["seed", "language", "t"]))
     assert describe_thresholds(NONE) == ""
+    assert describe_thresholds(pd.DataFrame([(0, "a", 2)], columns=["seed", "language", "t"])) == ""
 
 
 def test_every_effect_stands_once_under_its_bar_and_verdict():

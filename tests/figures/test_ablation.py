@@ -6,9 +6,10 @@ import io
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from mc2lib.evaluation.findings import Effect, judge
-from mc2lib.figures.ablation import plot_arms, plot_effects, plot_languages, plot_sensitivity
+from mc2lib.figures.ablation import SIDES, plot_arms, plot_effects, plot_languages, plot_sensitivity
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]
 MEASURED = [("en_top1", ""), ("world_top1", ""), ("top1", "en"), ("top1", "de"), ("top1", "macro")]
@@ -77,6 +78,14 @@ def test_effects_say_what_shows():
     assert left == -right
     assert right > 5
     assert drawn(figure)
+
+
+def test_the_papers_side_and_our_bars_side_have_tints_of_their_own():
+    ours = judge(Effect("o", "main", "Ours", "ours", "below", "en_top1", {"a": 1, "b": -1}, -1), (0, 1), [0.1, 0.12])
+    panel = plot_effects([finding("one", [0.03, 0.04, 0.05]), ours]).axes[0]
+    sides = [(patch.get_width() > 0, to_hex(patch.get_facecolor())) for patch in panel.patches]
+    assert sides == [(True, SIDES["paper"]), (False, SIDES["ours"])] and SIDES["paper"] != SIDES["ours"]
+    assert [text.get_text() for text in panel.texts] == ["shows", "reversed"]
 
 
 @pytest.mark.parametrize(
