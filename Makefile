@@ -9,6 +9,7 @@
 #   make train POOL=dir   CLIP on that pool as it was curated, a new draw each epoch [OUT=… RUN=… SCALE=workstation ARGS=…]
 #   make export POOL=dir  its curated pairs as webdataset, parquet, datasets or uids: AS=webdataset TO=dir [OUT=… ARGS=…]
 #   make metadata         lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
+#   make readme           README's block of results, written anew from results/
 #   make lab              JupyterLab on the notebooks
 #   make plan SCALE=name  what a scale would cost, without running it
 #   make bench WHAT=study seconds, memory and pairs/s, stage by stage
@@ -33,7 +34,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate train export metadata lab plan bench check env clean
+.PHONY: help repro test smoke arm trial curate train export metadata readme lab plan bench check env clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -69,6 +70,9 @@ export: env
 
 metadata: env
 	@$(python) -m mc2lib metadata $(if $(LANGUAGES),--languages $(LANGUAGES)) $(ARGS)
+
+readme: env
+	@$(python) -m mc2lib readme
 
 lab: env
 	@$(python) -m mc2lib lab

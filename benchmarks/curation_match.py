@@ -22,12 +22,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import wordfreq
 
-from mc2lib.curation.index import build_index, make_needle, space_out
+from mc2lib.curation.borders import make_needles, space_out
+from mc2lib.curation.index import build_index
 from mc2lib.curation.match import match
 from mc2lib.effects.config import find_root
 from mc2lib.effects.udhr import read_udhr
 from mc2lib.languages import spaced
 from mc2lib.metadata.words import count_words, split_clauses
+from mc2lib.params import DEFAULT_RULES
 
 #: Metadata language -> file names of its UDHR texts, and its size of list here.
 LANGUAGES: dict[str, tuple[tuple[str, ...], int]] = {
@@ -105,11 +107,16 @@ def _weights(frequencies: dict[str, float]) -> tuple[list[str], np.ndarray]:
     return names, weights / weights.sum()
 
 
-def build_automaton(entries: Sequence[str], bordered: bool) -> ahocorasick.Automaton:
+def needles_of(entries: Sequence[str]) -> list[str]:
+    """What an automaton looks for to find each entry."""
+    return list(make_needles(pa.array(entries, pa.large_string()), DEFAULT_RULES).to_pylist())
+
+
+def build_automaton(entries: Sequence[str]) -> ahocorasick.Automaton:
     """One language's automaton, as the field builds it."""
     automaton = ahocorasick.Automaton()
-    for number, entry in enumerate(entries):
-        automaton.add_word(make_needle(entry, bordered), number)
+    for number, needle in enumerate(needles_of(entries)):
+        automaton.add_word(needle, number)
     automaton.make_automaton()
     return automaton
 
@@ -129,17 +136,17 @@ def time_language(root: Path, language: str, n: int = 60_000, rounds: int = 3) -
     words = make_words(root, language)
     entries = make_entries(words, language, LANGUAGES[language][1])
     # one needle has one number in an automaton
-    entries = list({make_needle(entry, spaced(language)): entry for entry in entries}.values())
+    entries = list(dict(zip(needles_of(entries), entries, strict=True)).values())
     texts = make_texts(words, language, n)
     before = psutil.Process().memory_info().rss
-    automaton = build_automaton(entries, spaced(language))
+    automaton = build_automaton(entries)
     automaton_bytes = psutil.Process().memory_info().rss - before
-    index = build_index(entries, spaced(language))
+    index = build_index(entries)
     column = pa.array(texts)
     match(column.slice(0, 10), index)
     ours, found = _best(lambda: match(column, index), rounds)
     plain, expected = _best(lambda: find_plainly(texts, automaton), min(rounds, 2))
-    compact = daachorse.CharwiseDoubleArrayAhoCorasick([make_needle(entry, spaced(language)) for entry in entries])
+    compact = daachorse.CharwiseDoubleArrayAhoCorasick(needles_of(entries))
     other, also = _best(lambda: find_compactly(texts, compact), min(rounds, 2))
     if not found.to_pylist() == expected == also:
         raise RuntimeError(f"{language}: matches differ")

@@ -27,7 +27,6 @@ from benchmarks.curation_match import LANGUAGES, build_automaton, make_entries, 
 from mc2lib.effects.config import find_root
 from mc2lib.effects.files import write_table
 from mc2lib.effects.indices import open_indices, write_indices
-from mc2lib.languages import spaced
 from mc2lib.schemas import METADATA
 
 #: What the lists of all 329 languages hold, and the processes of a node.
@@ -96,7 +95,7 @@ def _hold(kind: str, folder: Path, pipe: Connection) -> None:
         indices = open_indices(folder / "index")
         held = indices, [[int(array.sum()) for array in index.arrays.values()] for index in indices.values()]
     elif kind == "plain":
-        held = build_automaton(pq.read_table(folder / "list0.parquet")["entry"].to_pylist(), spaced("en"))
+        held = build_automaton(pq.read_table(folder / "list0.parquet")["entry"].to_pylist())
         gc.collect()
     pipe.send("ready")
     pipe.recv()

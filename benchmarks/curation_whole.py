@@ -40,7 +40,7 @@ from mc2lib.effects.curation import read_pool
 from mc2lib.effects.indices import write_indices
 from mc2lib.effects.language_model import packaged_model
 from mc2lib.effects.readers import open_pool
-from mc2lib.languages import OTHER, metadata_language, spaced
+from mc2lib.languages import OTHER, metadata_language
 from mc2lib.params import CuratePool, Machine
 
 T_EN = 24
@@ -120,7 +120,7 @@ def bench_whole(root: Path, shards: int = 1, distinct: bool = False) -> dict[str
     with _one_core(), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pool = write_pool(root, folder / "pool", shards, distinct)
-        automata = {language: build_automaton(words, spaced(language)) for language, words in entries.items()}
+        automata = {language: build_automaton(words) for language, words in entries.items()}
         (folder / "plain").mkdir()
         began = time.perf_counter()
         expected = curate_plainly(pool, automata, {k: len(v) for k, v in entries.items()}, folder / "plain")

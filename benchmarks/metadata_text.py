@@ -3,13 +3,15 @@
     make bench WHAT=metadata
 
 calls `bench_text`; by itself, `python -m benchmarks.metadata_text` prints it as JSON. The input is the excerpt of a
-real English dump that gensim carries: 106 articles, 1.7 MB of bz2. Expect, on one core of 2020s hardware, the text at
+real English dump that gensim carries: 106 articles, 1.7 MB of bz2. gensim and wikiextractor are of
+`benchmarks/requirements.lock`, which is installed for this alone. Expect, on one core of 2020s hardware, the text at
 five to eight times wikiextractor's pace and forty times mwparserfromhell's, token F1 against wikiextractor 0.997,
 and bz2 as what takes most of the time.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import re
@@ -17,12 +19,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import gensim
 import mwparserfromhell
 
 from mc2lib.effects.dumps import Page, read_articles, read_namespaces, read_pages, read_xml
+from mc2lib.errors import InputError
 from mc2lib.metadata.wikitext import link_names, plain_text
 
 #: Compressed bytes of all 329 dumps (`pages-articles.xml.bz2`, 2024-05), an estimate: English alone is 22 GB, and
@@ -30,6 +32,7 @@ from mc2lib.metadata.wikitext import link_names, plain_text
 ALL_DUMPS_BYTES = 90e9
 TOKEN = re.compile(r"\w+")
 REPEATS = 3
+PEERS = "benchmarks/requirements.lock"
 Result = TypeVar("Result")
 
 
@@ -83,17 +86,36 @@ def core_hours(mb_per_s: float, size: float = ALL_DUMPS_BYTES) -> float:
 
 
 def excerpt() -> Path:
-    """The excerpt of a real English dump in gensim's test data."""
+    """The excerpt of a real English dump in gensim's test data.
+
+    Raises:
+        InputError: gensim is not installed; the message says how to install it.
+    """
+    gensim = import_peer("gensim")
     folder = Path(gensim.__file__).parent / "test" / "test_data"
     return next(folder.glob("enwiki-latest-pages-articles1.xml-*-shortened.bz2"))
 
 
+def import_peer(name: str) -> Any:
+    """A module of benchmarks/requirements.lock.
+
+    Raises:
+        InputError: it is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        cure = f"Run `python -m pip install --require-hashes -r {PEERS}`."
+        raise InputError(
+            name, "not installed: it is measured against, and part of no environment unasked", cure
+        ) from error
+
+
 def wikiextractor_text(page: Page) -> str:
     """What wikiextractor makes of a page without expanding templates, as `--no-templates` does."""
-    from wikiextractor.extract import Extractor
-
+    extract = import_peer("wikiextractor.extract")
     logging.getLogger("wikiextractor").setLevel(logging.ERROR)
-    extractor = Extractor("1", "1", "", page.title, [page.markup])
+    extractor = extract.Extractor("1", "1", "", page.title, [page.markup])
     return "\n".join(extractor.clean_text(page.markup, expand_templates=False, html_safe=False))
 
 

@@ -50,6 +50,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     plan = commands.add_parser("plan", help="what a scale would cost, without running it")
     plan.add_argument("--scale", help="a file of scales/; by default the one params.yaml names")
     plan.add_argument("--ranks", type=int, help="GPUs a run; by default 196 pairs a rank, the paper's")
+    commands.add_parser("readme", help="write README's block of results from results/")
     commands.add_parser("lab", help="JupyterLab on the notebooks")
     commands.add_parser("sources", help="the stage that fetches the source packages")
     notebook = commands.add_parser("notebook", help="the stages that execute a notebook")
@@ -83,6 +84,10 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--language", choices=("auto", "lid"))
     curate.add_argument("--lid-model", help="a fastText model's file; by default lid.176")
     curate.add_argument("--lid-confidence", type=float)
+    curate.add_argument("--borders", choices=("paper", "kana", "kana_hangul"), help="scripts that need no border")
+    either = argparse.BooleanOptionalAction
+    curate.add_argument("--script-borders", action=either, default=None, help="a change of script is a border")
+    curate.add_argument("--normalise", choices=("none", "nfc", "nfkc"), help="Unicode's form of entries and texts")
     curate.add_argument("--t-en", type=threshold, metavar="N|auto")
     curate.add_argument("--tail-share", type=float, help="p, where --t-en is auto")
     curate.add_argument("--seed", type=int)
@@ -167,6 +172,12 @@ def run(options: argparse.Namespace) -> int:
         from mc2lib.effects.plan import print_plan
 
         print_plan(root, options.scale, options.ranks)
+        return 0
+    if options.command == "readme":
+        from mc2lib.effects.config import load_params
+        from mc2lib.effects.readme import write_readme
+
+        write_readme(root, load_params(root))
         return 0
     if options.command == "metadata":
         from mc2lib.effects.wikipedia import metadata_command

@@ -3,7 +3,7 @@
 A metadata language is named as its Wikipedia is (`no`, `zh`, `bat_smg`). Other sources name it
 otherwise, so this module maps language-id labels, CLDR locales, `wordfreq` codes and the texts of
 the Universal Declaration of Human Rights (UDHR) to it, and says which languages leave no space
-between words and which characters need no border in matching.
+between words.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from functools import cache
 
 from mc2lib.errors import InputError, nearest
 
-#: What language id finds and no metadata covers.
+#: The metadata language of texts whose label has no list of its own. Its list is the union of those that no label
+#: reaches (`mc2lib.metadata.other`); it is none of the 329 languages.
 OTHER = "other"
 
 #: Wikipedias of the 2024-05 dumps, by code. `simple` is English; the rest are 329 languages.
@@ -173,28 +174,6 @@ CLDR_LOCALES = {
     "zh_yue": "yue",
 }
 
-#: Blocks whose characters need no border beside them: Thai, Lao, Tibetan, Burmese, Khmer, and the characters
-#: and kana of Chinese and Japanese. Hangul is not among them: Korean is written with spaces.
-BORDERLESS = (
-    (0x0E00, 0x0E7F),
-    (0x0E80, 0x0EFF),
-    (0x0F00, 0x0FFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x19E0, 0x19FF),
-    (0x2E80, 0x2FDF),
-    (0x3000, 0x312F),
-    (0x31A0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xA9E0, 0xA9FF),
-    (0xAA60, 0xAA7F),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x1AFF0, 0x1B16F),
-    (0x20000, 0x3FFFF),
-)
-
 _SCRIPT_OF = {code: name for name, codes in SCRIPTS.items() for code in codes.split()}
 _KNOWN = frozenset(WIKIPEDIAS) | UNSPACED
 
@@ -267,10 +246,3 @@ def cldr_locale(language: str) -> str:
 def is_punctuation(character: str) -> bool:
     """Whether one character is punctuation: Unicode's categories P*, and ASCII's $+<=>^`|~."""
     return unicodedata.category(character).startswith("P") or character in "$+<=>^`|~"
-
-
-@cache
-def is_borderless(character: str) -> bool:
-    """Whether an entry that starts or ends with this character needs no word border there."""
-    point = ord(character)
-    return is_punctuation(character) or any(first <= point <= last for first, last in BORDERLESS)

@@ -11,13 +11,14 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mc2lib.errors import InputError, nearest
 
 Curation = Literal["raw", "english", "english_metadata", "merged", "isolated_t_en", "isolated"]
 Languages = Literal["english", "other", "all"]
 Tokenizer = Literal["gemma", "pool", "bytes"]
+Section = TypeVar("Section")
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,26 @@ class Metadata:
 
 
 @dataclass(frozen=True)
-class CurationParams:
-    """Language source and English threshold of Algorithm 1."""
+class MatchRules:
+    """How entries and texts are spelled before they are matched, and which ends of an entry need a border."""
+
+    borders: Literal["paper", "kana", "kana_hangul"] = "kana"  # scripts beside the paper's that need no border
+    script_borders: bool = False  # whether a change of script is a border, as between iPhone and 用
+    normalise: Literal["none", "nfc", "nfkc"] = "none"  # Unicode's normal form of entries and texts
+
+    @property
+    def rules(self) -> MatchRules:
+        """The rules alone, without what a section adds to them."""
+        return MatchRules(self.borders, self.script_borders, self.normalise)
+
+
+#: The rules where none are named: the paper's, and kana without borders.
+DEFAULT_RULES = MatchRules()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurationParams(MatchRules):
+    """Matching, language source and English threshold of Algorithm 1."""
 
     language: Literal["declared", "lid"]
     lid_confidence: float
@@ -85,14 +104,30 @@ class CurationParams:
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Random affine map and colour jitter of a training image."""
+class Affine:
+    """Random affine map over white, and a gain of each colour."""
 
     rotation: float  # degrees, either way
     scale: float  # relative, either way
     translation: float  # of the image's side, either way
     flip: float  # probability of mirroring
     colour: float  # relative, per channel gain, either way
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop:
+    """A random part of the image, resized to the tower's square, as torchvision and open_clip cut it."""
+
+    scale: tuple[float, ...]  # least and most of the image's area
+    ratio: tuple[float, ...] = (3 / 4, 4 / 3)  # least and most width / height of the part
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to a training image: one of these, or nothing where neither is named."""
+
+    affine: Affine | None = None
+    random_resized_crop: RandomResizedCrop | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +138,7 @@ class Training:
     beta1: float
     beta2: float
     eps: float
-    grad_clip: float
+    grad_clip: float | Literal["none"]  # largest norm of the whole gradient; none, the paper's, leaves it as it is
     batch_size: int
     steps: int
     learning_rate: float
@@ -112,6 +147,7 @@ class Training:
     context_length: int  # tokens
     vocabulary: Literal["full", "cut"]
     augmentation: Augmentation
+    scaled_batch_size: int | None = None  # of an arm that sees 1/english_share; None computes it
 
 
 @dataclass(frozen=True)
@@ -131,7 +167,7 @@ class Arm:
     tower: str
     curation: Curation
     languages: Languages
-    seen: float | Literal["1/english_share"]  # in units of batch_size * steps
+    seen: float | Literal["1/english_share", "1/english_share - 1"]  # pairs a step, in units of batch_size
     tokenizer: Tokenizer = "gemma"
     mix: str = "base"
     steps: float = 1.0  # in units of training.steps
@@ -153,7 +189,7 @@ class Wikipedia:
     part_mb: int = 256  # compressed MiB of a dump that one task counts
     budget_mb: int = 1024  # MiB of memory that counting takes in each worker; what does not fit goes through the disk
     minimum_count: int = 1  # rarer words are no candidates
-    bigram_minimum_count: int = 1  # rarer pairs are no candidates
+    bigram_minimum_count: int = 5  # rarer pairs are no candidates; the paper names none, which is 1
     segmenters: dict[str, str] = dataclasses.field(default_factory=dict)  # language to segmenter, where not ICU's
 
 
@@ -171,7 +207,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class CuratePool:
+class CuratePool(MatchRules):
     """How `make curate POOL=…` curates a pool from the web; no stage of the study depends on it."""
 
     language: Literal["auto", "lid"] = "auto"  # auto: what the pool declares, language id where it declares none
@@ -231,6 +267,21 @@ def parse(study: Mapping[str, Any], scale: Mapping[str, Any]) -> Params:
     params: Params = _build(Params, _merge(study, scale), "params")
     _check(params)
     return params
+
+
+def parse_section(kind: type[Section], content: Mapping[str, Any], place: str) -> Section:
+    """One section of the parameters from plain values, such as `dataclasses.asdict` and JSON leave of it.
+
+    Args:
+        kind: Training, Tower, Machine, ….
+        content: the section as a mapping.
+        place: of the section, for the error.
+
+    Raises:
+        InputError: a key is unknown, missing or mistyped.
+    """
+    section: Section = _build(kind, content, place)
+    return section
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,7 +388,8 @@ def _check(params: Params) -> None:
     ):
         if not 0 <= share < 1:
             raise InputError(place, f"{share:g} is not in 0..1", "Correct the share.")
-    positive = {
+    _check_augmentation(params.training.augmentation)
+    positive: dict[str, float] = {
         "pool.concepts": params.pool.concepts,
         "pool.pairs": params.pool.pairs,
         "pool.image_size": params.pool.image_size,
@@ -347,6 +399,26 @@ def _check(params: Params) -> None:
         "training.learning_rate": params.training.learning_rate,
         "training.context_length": params.training.context_length,
     }
+    if (
+        params.training.scaled_batch_size is not None
+        and params.training.scaled_batch_size <= params.training.batch_size
+    ):
+        fault = f"{params.training.scaled_batch_size} is not above training.batch_size"
+        raise InputError("params.training.scaled_batch_size", fault, "Correct it, or leave it out: 1/english_share.")
+    if params.training.grad_clip != "none":
+        positive["training.grad_clip"] = params.training.grad_clip
     for place, number in positive.items():
         if not 0 < number < float("inf"):  # not `number <= 0`, which NaN passes
             raise InputError(f"params.{place}", f"{number} is not above zero", "Correct the number.")
+
+
+def _check_augmentation(how: Augmentation) -> None:
+    place, crop = "params.training.augmentation", how.random_resized_crop
+    if crop is None:
+        return
+    if how.affine is not None:
+        raise InputError(place, "names affine and random_resized_crop", "Name one; {} is none.")
+    for name, ends, most in (("scale", crop.scale, 1.0), ("ratio", crop.ratio, float("inf"))):
+        if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= most:
+            fault = f"{list(ends)} is not the least and the most"
+            raise InputError(f"{place}.random_resized_crop.{name}", fault, "Write as [0.9, 1.0].")

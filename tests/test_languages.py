@@ -13,7 +13,6 @@ from mc2lib.languages import (
     UNSPACED,
     WIKIPEDIAS,
     WORDNET_CODES,
-    is_borderless,
     is_punctuation,
     metadata_language,
     script,
@@ -150,8 +149,6 @@ def test_udhr_code(language: str, code: str):
     assert udhr_code(language) == code
 
 
-def test_punctuation_and_borders():
+def test_punctuation():
     assert all(is_punctuation(c) for c in ".,;:?!`$+<=>^|~-—«»、。።፡")
     assert not any(is_punctuation(c) for c in "aé漢ไ9 €😀")
-    assert all(is_borderless(c) for c in "漢かカไລམមမ,「ｶ𠀀")
-    assert not any(is_borderless(c) for c in "aяع한9 हא")

@@ -1,5 +1,6 @@
 """pyproject.toml, requirements.lock, environment.yml and the Makefile say the same."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -32,6 +33,29 @@ def test_every_pin_has_a_hash_and_no_index_is_named() -> None:
     blocks = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)[1:]
     assert len(blocks) == len(PINNED) and all("--hash=sha256:" in block for block in blocks)
     assert "://" not in LOCK and "index-url" not in LOCK and " @ " not in LOCK
+
+
+def test_copyleft_peers_are_in_no_environment_unasked() -> None:
+    """AGPL and LGPL packages, and what only they need, are locked apart; the two locks share nothing."""
+    text = (ROOT / "benchmarks" / "requirements.lock").read_text(encoding="utf-8")
+    apart = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE))
+    assert {"gensim", "wikiextractor"} <= set(apart) and not set(apart) & {name for name, _ in PINNED}
+    for needed in map(Requirement, PROJECT["optional-dependencies"]["benchmarks"]):
+        assert needed.specifier.contains(apart[needed.name])
+    assert "://" not in text and text.count("--hash=sha256:") >= len(apart)
+
+
+def test_every_author_of_what_is_fetched_has_a_notice() -> None:
+    notices = (ROOT / "docs" / "notices.md").read_text(encoding="utf-8")
+    lock = json.loads((ROOT / "sources" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    drawings = [name.rpartition("/")[2] for name in lock if "@iconify-json" in name]
+    assert len(drawings) == 8 and not [name for name in drawings if f"{name}`" not in notices]
+    for name in drawings:
+        if lock[f"node_modules/@iconify-json/{name}"]["license"].startswith("CC-BY"):
+            (line,) = [line for line in notices.splitlines() if line.endswith(f"`@iconify-json/{name}`")]
+            assert line.count("](https://") == 2, "author and licence, each with a link"
+    excerpts = (ROOT / "tests" / "curation" / "texts.NOTICE.md").read_text(encoding="utf-8")
+    assert "UNICODE LICENSE V3" in excerpts and 'PROVIDED "AS IS"' in excerpts
 
 
 def test_conda_users_get_the_same_pins() -> None:

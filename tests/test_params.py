@@ -1,11 +1,13 @@
 import copy
+import dataclasses
+import json
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from mc2lib.errors import InputError, nearest
-from mc2lib.params import Arm, Noise, Params, parse
+from mc2lib.params import Arm, Augmentation, Noise, Params, RandomResizedCrop, Training, parse, parse_section
 from tests.conftest import ROOT
 
 yaml = YAML(typ="safe", pure=True)
@@ -52,6 +54,7 @@ def test_values_are_typed() -> None:
     params = parse(STUDY, SCALES["laptop"])
     assert params.arms["small-english"] == Arm("small", "english", "english", 1.0, "gemma", "base")
     assert params.arms["small-worldwide-scaled"].seen == "1/english_share"
+    assert params.arms["small-other"].seen == "1/english_share - 1"
     assert params.pool.mixes["clean"] == Noise(0.04, 0.04, 0.04, 0.03)
     assert params.languages[0] == "en" and isinstance(params.languages, tuple)
     assert type(params.pool.pairs) is int and type(params.training.learning_rate) is float
@@ -72,6 +75,49 @@ def test_the_issue_of_the_study() -> None:
 def test_a_scale_overrides_section_by_section() -> None:
     params = parse(STUDY, SCALES["paper"])
     assert params.training.beta2 == 0.95 and params.training.beta1 == STUDY["training"]["beta1"]
+
+
+def test_gradients_are_clipped_where_a_scale_says_so_and_not_in_the_papers_setting() -> None:
+    clips = {scale: parse(STUDY, SCALES[scale]).training.grad_clip for scale in SCALES}
+    assert clips == {"smoke": 1.0, "laptop": 1.0, "tune": 1.0, "workstation": "none", "paper": "none"}
+    with pytest.raises(InputError, match=r"params\.training\.grad_clip: 0\.0 is not above zero"):
+        parse(STUDY, {**SCALES["laptop"], "training": {**SCALES["laptop"]["training"], "grad_clip": 0.0}})
+
+
+def test_a_scaled_batch_is_larger_than_the_english_arms() -> None:
+    with pytest.raises(InputError, match=r"scaled_batch_size: 128 is not above training\.batch_size"):
+        edited("training.scaled_batch_size", 128)
+
+
+def test_photographs_are_cropped_as_in_the_paper_and_drawings_are_mapped() -> None:
+    how = {scale: parse(STUDY, SCALES[scale]).training.augmentation for scale in SCALES}
+    assert how["paper"] == how["workstation"] == Augmentation(None, RandomResizedCrop((0.9, 1.0), (3 / 4, 4 / 3)))
+    assert how["laptop"].affine is not None and how["laptop"].random_resized_crop is None
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"affine": SCALES["laptop"]["training"]["augmentation"]["affine"], "random_resized_crop": {"scale": [0.9, 1]}},
+         "names affine and random_resized_crop"),
+        ({"random_resized_crop": {"scale": [1.0, 0.9]}}, r"scale: \[1.0, 0.9\] is not the least and the most"),
+        ({"random_resized_crop": {"scale": [0.9, 1.1]}}, "is not the least and the most"),
+        ({"random_resized_crop": {"scale": [0.9]}}, "is not the least and the most"),
+        ({"random_resized_crop": {"scale": [0.9, 1.0], "ratio": [0.0, 1.0]}}, r"ratio: .* is not the least"),
+    ],
+)  # fmt: skip
+def test_an_augmentation_that_cannot_be_is_named(value: Any, message: str) -> None:
+    training = SCALES["paper"]["training"] | {"augmentation": value}
+    with pytest.raises(InputError, match=message):
+        parse(STUDY, SCALES["paper"] | {"training": training})
+
+
+def test_a_section_is_read_back_from_json() -> None:
+    for scale in SCALES:
+        training = parse(STUDY, SCALES[scale]).training
+        assert parse_section(Training, json.loads(json.dumps(dataclasses.asdict(training))), "here") == training
+    with pytest.raises(InputError, match=r"here: unknown key 'stepz'"):
+        parse_section(Training, {"stepz": 1}, "here")
 
 
 def test_params_are_frozen() -> None:

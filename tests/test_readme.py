@@ -1,42 +1,100 @@
 """README says what results/ holds, and names commands that are there."""
 
+import csv
 import json
 import re
+import statistics
+from collections import defaultdict
 
 import pytest
 
 from mc2lib.__main__ import parse_arguments
-from mc2lib.evaluation.tables import format_pair
+from mc2lib.effects.config import load_params
+from mc2lib.effects.readme import BEGIN, END, headline_block, replace_block, write_readme
+from mc2lib.errors import InputError
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SUMMARY = json.loads((ROOT / "results" / "summary.json").read_text(encoding="utf-8"))
-ROWS = re.findall(r"^\| `([a-z-]+)` \| ([\d.]+)× \| ([^|]+) \| ([^|]+) \|$", README, flags=re.MULTILINE)
+BLOCK = README.partition(BEGIN)[2].partition(END)[0]
+ROWS = re.findall(r"^\| (`[a-z-]+`|\*[a-z ]+\*) \| ([^|]*) \| ([^|]+) \| ([^|]+) \|$", BLOCK, flags=re.MULTILINE)
+ARMS = {"*chance*": "chance", "*nearest neighbour on pixels*": "pixel neighbour"}
 
 
-def shown(found):
-    return [format_pair(*found[measure], is_share=True) for measure in ("en_top1", "world_top1")]
+def read_values():
+    """arm and measure to values, one a seed, straight from the CSV files."""
+    found = defaultdict(list)
+    for path in [ROOT / "results" / "controls.csv", *sorted((ROOT / "results" / "evaluation").glob("*.csv"))]:
+        with path.open(encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines):
+                if row["language"] == "":
+                    found[row["arm"], row["measure"]].append(float(row["value"]))
+    return found
 
 
-def test_the_table_holds_the_main_arms():
-    assert {arm for arm, *_ in ROWS} == {arm for arm in SUMMARY["headline"] if arm.startswith(("small-", "large-"))}
+VALUES = read_values()
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[arm for arm, *_ in ROWS])
-def test_a_row_is_of_the_last_run(row):
-    arm, _, english, world = row
-    assert [english, world] == shown(SUMMARY["headline"][arm])
+def test_the_block_is_what_the_command_writes():
+    """`make readme` mends it."""
+    assert f"\n\n{headline_block(ROOT, load_params(ROOT))}\n" == BLOCK
 
 
-def test_the_controls_are_of_the_last_run():
-    (pixels,) = re.findall(r"^\| \*nearest neighbour on pixels\* \| *\| ([^|]+) \| ([^|]+) \|$", README, re.MULTILINE)
-    assert list(pixels) == shown(SUMMARY["controls"]["pixel_neighbour"])
+def test_the_table_holds_the_controls_and_the_main_arms():
+    assert [ARMS.get(name, name.strip("`")) for name, *_ in ROWS] == [
+        "chance", "pixel neighbour", *load_params(ROOT).table("main"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[name for name, *_ in ROWS])
+def test_a_row_is_of_the_last_run_in_all_columns(row):
+    name, ratio, *pairs = row
+    arm = ARMS.get(name, name.strip("`"))
+    rounding = 0.005 if arm == "chance" else 0.05
+    for measure, pair in zip(("en_top1", "world_top1"), pairs, strict=True):
+        mean, spread = (float(number) for number in pair.split(" ± "))
+        values = [100 * value for value in VALUES[arm, measure]]
+        assert abs(mean - statistics.mean(values)) <= rounding + 1e-9
+        assert abs(spread - statistics.stdev(values)) <= rounding + 1e-9
+    seen, unit = VALUES[arm, "seen_pairs"], VALUES["small-english", "seen_pairs"]
+    assert bool(ratio.strip()) == bool(seen and unit)
+    if seen and unit:
+        assert abs(float(ratio.rstrip("× ")) - statistics.mean(seen) / statistics.mean(unit)) <= 0.005 + 1e-9
+
+
+def test_no_number_of_the_study_stands_outside_the_block():
+    """Means with a spread come from results/ alone."""
+    outside = README.replace(BLOCK, "")
+    assert " ± " in BLOCK and not re.findall(r"\d ± \d", outside)
+
+
+def test_the_effects_are_those_of_the_summary():
+    effects = json.loads((ROOT / "results" / "summary.json").read_text(encoding="utf-8"))["effects"]
+    for key, effect in effects.items():
+        if key not in ("alignment", "uniformity"):
+            mean = f"{100 * effect['ours']:+.1f}".replace("-", "−")
+            assert f"({mean} ± {100 * effect['spread']:.1f} points" in BLOCK, key
+
+
+def test_the_command_writes_between_the_marks_and_nowhere_else(tmp_path):
+    (tmp_path / "results").symlink_to(ROOT / "results", target_is_directory=True)
+    (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold ± 1\n{END}\nafter\n", encoding="utf-8")
+    write_readme(tmp_path, load_params(ROOT))
+    written = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert written == f"before\n{BEGIN}{BLOCK}{END}\nafter\n"
+    write_readme(tmp_path, load_params(ROOT))
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == written
+
+
+@pytest.mark.parametrize("text", ["no marks", BEGIN, END, f"{END} {BEGIN}", f"{BEGIN} {BEGIN} {END}"])
+def test_a_readme_without_its_marks_is_refused_with_the_cure(text):
+    with pytest.raises(InputError, match=r"README\.md: its block of results is not marked\. Put the lines"):
+        replace_block(text, "new", "README.md")
 
 
 def test_make_targets_that_it_names_are_there():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE))
-    assert {"repro", "test", "curate", "metadata"} <= targets
+    assert {"repro", "test", "curate", "metadata", "readme"} <= targets
     assert not [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)]
 
 
@@ -47,6 +105,7 @@ def test_documents_that_it_links_are_there():
 
 def test_the_commands_that_it_shows_parse():
     assert parse_arguments(["explain", "out", "a red heart"]).text == "a red heart"
+    assert parse_arguments(["readme"]).command == "readme"
     assert parse_arguments(["metadata", "--languages", "th", "lo"]).languages == ["th", "lo"]
     options = parse_arguments(["curate", "pool", "--language", "lid", "--t-en", "20000", "--epochs", "2"])
     assert (options.language, options.t_en, options.epochs) == ("lid", 20000, 2)

@@ -82,8 +82,21 @@ def threshold_for_share(counts: Counts, p: float) -> int:
     return int(ordered[np.abs(share - p).argmin()])
 
 
+def is_head(counts: Counts, t: int) -> Mask:
+    """Which entries are head, so that some of their matches are sampled out: those with more than `t`.
+
+    Args:
+        counts: int64 [entries].
+        t: matches.
+
+    Returns:
+        bool [entries].
+    """
+    return counts > t
+
+
 def keep_probability(counts: Counts, t: int) -> Floats:
-    """An entry's keep probability: 1 in the tail, t / count in the head.
+    """An entry's keep probability: t / count in the head (see `is_head`), else 1.
 
     Args:
         counts: int64 [entries].
@@ -92,7 +105,7 @@ def keep_probability(counts: Counts, t: int) -> Floats:
     Returns:
         float64 [entries]; 1 where the count is 0.
     """
-    return np.minimum(1.0, t / np.maximum(counts, 1)) if t else np.where(counts > 0, 0.0, 1.0)
+    return np.where(is_head(counts, t), t / np.maximum(counts, 1), 1.0)
 
 
 @njit(cache=True)

@@ -18,17 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 
+from mc2lib.curation.borders import make_needles
 from mc2lib.errors import InputError
-from mc2lib.languages import is_borderless
-
-#: Punctuation that spaces set off, in entries and texts alike.
-SET_OFF = ",.;:?!`"
-#: What becomes a space. The recipe names tabs and newlines; a carriage return is half of one.
-BLANKS = "\t\n\r"
-
-_SPACING = str.maketrans({mark: f" {mark} " for mark in SET_OFF} | dict.fromkeys(BLANKS, " "))
+from mc2lib.params import DEFAULT_RULES, MatchRules
 
 Bytes = npt.NDArray[np.uint8]
 Shorts = npt.NDArray[np.uint16]
@@ -71,6 +66,7 @@ class Index:
     Args:
         size: number of entries.
         seed: of the words' hash.
+        rules: how entries were spelled and bordered; `match` spells texts likewise.
         pages: uint16 [4352], the page of each 256 code points.
         chars: uint32, pages of 256: the token that a character is << 2 | whether needles start, end with it.
         word_pilots: uint16, see `_place_keys`.
@@ -86,6 +82,7 @@ class Index:
 
     size: int
     seed: int
+    rules: MatchRules
     pages: Shorts
     chars: Words
     word_pilots: Shorts
@@ -101,7 +98,7 @@ class Index:
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name, in the order in which compiled code takes them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)[2:]}
+        return {field.name: getattr(self, field.name) for field in fields(self)[3:]}
 
     @property
     def nbytes(self) -> int:
@@ -109,44 +106,24 @@ class Index:
         return sum(array.nbytes for array in self.arrays.values())
 
 
-def space_out(text: str) -> str:
-    """`text` with `,.;:?!` and the backtick set off by spaces, and tabs and newlines as spaces."""
-    return text.translate(_SPACING)
-
-
-def make_needle(entry: str, bordered: bool) -> str:
-    """What to look for in a spaced-out, padded text to find `entry`.
-
-    Args:
-        entry: not empty.
-        bordered: whether the language needs word borders; even then an end that is punctuation or of
-            a script without spaces needs none.
-
-    Source: MetaCLIP 2, §3.2.
-    """
-    left = " " if bordered and not is_borderless(entry[0]) else ""
-    right = " " if bordered and not is_borderless(entry[-1]) else ""
-    return f"{left}{space_out(entry)}{right}"
-
-
-def build_index(entries: Iterable[str] | pa.Array | pa.ChunkedArray, bordered: bool) -> Index:
+def build_index(entries: Iterable[str] | pa.Array | pa.ChunkedArray, rules: MatchRules = DEFAULT_RULES) -> Index:
     """Prepare a metadata list for `match`.
 
     Args:
         entries: in entry id order.
-        bordered: whether the language sets spaces between words.
+        rules: how entries and texts are spelled, and where they need borders.
 
     Raises:
         InputError: an entry is empty, or there is more of them than an index can hold.
     """
-    entries = entries.to_pylist() if isinstance(entries, pa.Array | pa.ChunkedArray) else list(entries)
-    if not all(entries):
-        raise InputError("metadata", f"entry {entries.index('')} is empty", "Build the metadata again.")
-    if len(entries) >= ENTRY:
-        raise InputError("metadata", f"{len(entries):,} entries in one list", "Part the list.")
-    needles = pa.array([make_needle(entry, bordered) for entry in entries], pa.large_string()).cast(pa.large_binary())
-    size = len(entries)
-    del entries
+    strings = _one_array(entries)
+    size = len(strings)
+    if (empty := pc.index(pc.binary_length(strings), 0).as_py()) >= 0:
+        raise InputError("metadata", f"entry {empty} is empty", "Build the metadata again.")
+    if size >= ENTRY:
+        raise InputError("metadata", f"{size:,} entries in one list", "Part the list.")
+    needles = make_needles(strings, rules).cast(pa.large_binary())
+    del strings
     data, offsets = buffers(needles)
     if size and offsets[-1] - offsets[0] >= MOST_BYTES:
         raise InputError("metadata", f"{offsets[-1]:,} bytes in one list", "Part the list.")
@@ -159,7 +136,14 @@ def build_index(entries: Iterable[str] | pa.Array | pa.ChunkedArray, bordered: b
             break
     else:
         raise InputError("metadata", "words that no hash tells apart", "Drop entries of thousands of bytes.")
-    return _assemble(size, seed, pages, chars, data, behind, paths, bounds, words)
+    return _assemble(size, seed, rules, pages, chars, data, behind, paths, bounds, words)
+
+
+def _one_array(entries: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Entries as one large_string array."""
+    if isinstance(entries, pa.ChunkedArray):
+        entries = entries.combine_chunks()
+    return entries.cast(pa.large_string()) if isinstance(entries, pa.Array) else pa.array(entries, pa.large_string())
 
 
 def buffers(strings: pa.Array) -> tuple[Bytes, Offsets]:
@@ -189,6 +173,7 @@ def _make_pages(marks: Bytes) -> tuple[Shorts, Words]:
 def _assemble(
     size: int,
     seed: int,
+    rules: MatchRules,
     pages: Shorts,
     chars: Words,
     data: Bytes,
@@ -215,7 +200,7 @@ def _assemble(
     arrays = (pages, chars, word_pilots, word_slots, stored, roots, edge_pilots, edges, tails, several, everywhere)
     for array in arrays:
         array.flags.writeable = False  # as if mapped from a file: the compiled code is made for one kind only
-    return Index(size, seed, *arrays)
+    return Index(size, seed, rules, *arrays)
 
 
 def _end_paths(leaves: Ids, behind: Bytes, n_nodes: int) -> tuple[Words, Words, Words]:

@@ -15,16 +15,15 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from mc2lib.curation.borders import BLANKS, SET_OFF, prepare_texts
 from mc2lib.curation.index import (
     AFTER_SPACE,
-    BLANKS,
     ENTRY,
     HALF,
     MIXER,
     MOST_BYTES,
     PLACE,
     PRIME,
-    SET_OFF,
     SEVERAL,
     Bytes,
     Ids,
@@ -37,6 +36,7 @@ from mc2lib.curation.index import (
     cut,
 )
 from mc2lib.errors import InputError
+from mc2lib.params import DEFAULT_RULES, MatchRules
 
 #: Tokens that are looked up and walked from side by side, so that one waits for memory while others do.
 ABREAST = 512
@@ -61,7 +61,7 @@ def match(texts: pa.Array | pa.ChunkedArray, index: Index) -> pa.ListArray:
     Raises:
         InputError: a text is null, or there are more matches than one batch holds.
     """
-    data, offsets = _text_buffers(texts)
+    data, offsets = _text_buffers(texts, index.rules)
     counts = np.zeros(len(offsets) - 1, np.int64)
     found = _match_rows(data, offsets, np.arange(len(counts)), index, counts)
     return _as_lists(counts, found)
@@ -75,15 +75,15 @@ def match_languages(
     Args:
         texts: as `match` takes them [n].
         languages: string [n]; a null is a language without a list.
-        indices: by language; a text of a language without one matches nothing.
+        indices: by language, all of the same rules; a text of a language without one matches nothing.
 
     Returns:
         list<int32> [n]; ids are of the text's own language's list.
 
     Raises:
-        InputError: as `match`, or there are not as many languages as texts.
+        InputError: as `match`, there are not as many languages as texts, or two indices differ in their rules.
     """
-    data, offsets = _text_buffers(texts)
+    data, offsets = _text_buffers(texts, _common_rules(indices))
     if len(languages) != len(offsets) - 1:
         raise InputError("language", f"{len(languages)} languages, {len(offsets) - 1} texts", "Give one a text.")
     encoded = _joined(languages).dictionary_encode(null_encoding="encode")
@@ -100,6 +100,14 @@ def match_languages(
     return _as_lists(counts, _in_row_order(order, counts, found))
 
 
+def _common_rules(indices: Mapping[str, Index]) -> MatchRules:
+    """The rules of all indices."""
+    rules = {index.rules for index in indices.values()}
+    if len(rules) > 1:
+        raise InputError("index", f"lists matched by different rules: {rules}", "Build all indices with the same.")
+    return rules.pop() if rules else DEFAULT_RULES
+
+
 def _match_rows(data: Bytes, offsets: Offsets, rows: Offsets, index: Index, counts: Offsets) -> Ids:
     """The matches of `rows`, one after another; how many each has goes to `counts`."""
     found: Ids = _match(data, offsets, rows, _KINDS, index.seed, counts, *index.arrays.values())
@@ -114,8 +122,8 @@ def _as_lists(counts: Offsets, found: Ids) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(ends), pa.array(found))
 
 
-def _text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[Bytes, Offsets]:
-    """The bytes and offsets of texts, as NumPy views; InputError if one is null."""
+def _text_buffers(texts: pa.Array | pa.ChunkedArray, rules: MatchRules) -> tuple[Bytes, Offsets]:
+    """The bytes and offsets of texts, spelled by the rules, as NumPy views; InputError if one is null."""
     if texts.null_count:
         raise InputError("alt_text", f"{texts.null_count} texts are null", "Drop those pairs.")
     joined = _joined(texts)
@@ -123,7 +131,7 @@ def _text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[Bytes, Offsets]:
         joined = joined.cast(pa.large_string())
     if pa.types.is_binary_view(joined.type) or pa.types.is_fixed_size_binary(joined.type):
         joined = joined.cast(pa.binary())
-    data, offsets = buffers(joined.cast(pa.large_binary()))
+    data, offsets = buffers(prepare_texts(joined, rules).cast(pa.large_binary()))
     if len(offsets) > 1 and (longest := int(np.diff(offsets).max())) >= MOST_BYTES:
         raise InputError("alt_text", f"a text of {longest:,} bytes", "Drop that pair.")
     return data, offsets

@@ -1,14 +1,15 @@
-"""Which labels of a language-id model find a metadata list: the model's labels are read from its file."""
+"""Which labels of a language-id model find a metadata list, and which lists none finds, by the model's own file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from mc2lib.effects.language_model import load_language_model
 from mc2lib.metadata.card import cover_labels
+from mc2lib.metadata.other import unreached_languages
 
 
 def label_coverage(languages: Sequence[str], model: Path | None = None) -> pd.DataFrame:
@@ -25,3 +26,16 @@ def label_coverage(languages: Sequence[str], model: Path | None = None) -> pd.Da
         InputError: no such model, or not a whole one.
     """
     return cover_labels(load_language_model(model).labels, languages)
+
+
+def find_unreached(languages: Iterable[str], model: Path | None = None) -> tuple[str, ...]:
+    """The languages that no label of a fastText model means, by code: the list of `other` unites theirs.
+
+    Args:
+        languages: metadata languages.
+        model: see `label_coverage`.
+
+    Raises:
+        InputError: no such model, or not a whole one.
+    """
+    return unreached_languages(load_language_model(model).labels, languages)

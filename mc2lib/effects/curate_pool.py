@@ -46,6 +46,7 @@ from mc2lib.curation.index import Index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match_languages
 from mc2lib.effects.claims import claim, look, read_made, remove_made, stamp, write_made
+from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params, override
 from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
 from mc2lib.effects.draws import EXTRAS, sample_shard
@@ -67,12 +68,18 @@ from mc2lib.effects.repeats import count_repeats, find_repeats
 from mc2lib.effects.steps import Stop, no_room, run_step
 from mc2lib.effects.totals import add_up
 from mc2lib.errors import InputError
-from mc2lib.params import CuratePool, Machine
+from mc2lib.languages import OTHER
+from mc2lib.params import CuratePool, Machine, MatchRules
 from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
 
 REPORT_SECONDS = 5.0
-#: Written again if the way to write them changes.
-VERSION = 2
+#: Matches and draws that other code made are made again.
+MATCHING = code_digest(
+    "curation.borders", "curation.index", "curation.lid", "curation.identity", "curation.fasttext_model",
+    "curation.fasttext_predict", "curation.match", "curation.hygiene", "languages", "schemas", "effects.curate_pool",
+    "effects.readers", "effects.tars", "effects.hygiene", "effects.language_model",
+)  # fmt: skip
+SAMPLING = code_digest("curation.balance", "curation.curate", "hashing", "effects.draws", "effects.repeats")
 
 MATCHED = pa.schema([*MATCHES, POOL.field("image_id"), POOL.field("image"), POOL.field("alt_text")])
 
@@ -85,6 +92,7 @@ class _Setup:
     metadata: Path
     metadata_digest: str
     stamps: tuple[tuple[str, int, int], ...]
+    rules: MatchRules
     language: str
     lid_model: str | None
     lid_digest: str
@@ -97,8 +105,8 @@ class _Setup:
 
     def made(self, shard: Shard, source: str) -> str:
         """Digest of all that shapes the shard's matches."""
-        parts = [VERSION, self.metadata_digest, self.language, self.lid_digest, self.lid_confidence]
-        parts += [self.nsfw, self.faces, self.evaluation_digest, self.evaluation_bits]
+        parts: list[Any] = [MATCHING, asdict(self.rules), self.metadata_digest, self.language, self.lid_digest]
+        parts += [self.lid_confidence, self.nsfw, self.faces, self.evaluation_digest, self.evaluation_bits]
         return digest({"parts": parts, "shard": shard.name, "format": shard.format, "source": source})
 
 
@@ -291,15 +299,16 @@ def prepare(metadata: Path, out: Path, params: CuratePool) -> _Setup:
     digests = {name: file_digest(metadata / name) for name, _, _ in stamps}
     lists = {Path(name).stem: metadata / name for name, _, _ in stamps}
     try:
-        open_indices(out / "index", lists)
-    except InputError:  # there is none, or it is of other metadata
-        write_indices(out / "index", lists)
+        open_indices(out / "index", lists, params.rules)
+    except InputError:  # there is none, or it is of other metadata, rules or code
+        write_indices(out / "index", lists, params.rules)
     evaluation = _evaluation_hashes(params, out)
     return _Setup(
         out=out,
         metadata=metadata,
         metadata_digest=digest(digests),
         stamps=stamps,
+        rules=params.rules,
         language=params.language,
         lid_model=str(Path(params.lid_model).resolve()) if params.lid_model else None,
         lid_digest=file_digest(Path(params.lid_model)) if params.lid_model else "lid.176",
@@ -469,7 +478,7 @@ def _count_path(out: Path, name: str) -> Path:
 
 
 def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
-    indices = _open(setup.out / "index", setup.metadata_digest)
+    indices = _open(setup.out / "index", setup.metadata_digest, setup.rules)
     reader: Counter[str] = Counter()
     pairs: Counter[str] = Counter()
     matched: Counter[str] = Counter()
@@ -503,14 +512,26 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
 
 
 def _find_entries(batch: pa.Table, setup: _Setup, indices: Mapping[str, Index]) -> _Found:
-    """Each pair's language and entries; where both follow from the text alone, each text is looked at once."""
+    """Each pair's language and entries; where both follow from the text alone, each text is looked at once.
+
+    A language without a list of its own is `other`, if there is a list of that name.
+    """
     if setup.language == "auto" and batch["language"].null_count < len(batch):
         languages = find_languages(batch, setup.language, setup.lid_model, setup.lid_confidence)
+        languages = _with_lists(languages, indices)
         rows = pa.array(np.arange(len(batch)))
         return _Found(languages, match_languages(batch["alt_text"], languages, indices), rows)
     texts = batch["alt_text"].combine_chunks().dictionary_encode()
     languages = identify(texts.dictionary, _load_model(setup.lid_model), setup.lid_confidence)
+    languages = _with_lists(languages, indices)
     return _Found(languages, match_languages(texts.dictionary, languages, indices), texts.indices)
+
+
+def _with_lists(languages: pa.Array, indices: Mapping[str, Index]) -> pa.Array:
+    """`languages` with `other` for those that have no list, if there is a list of that name."""
+    if OTHER not in indices:
+        return languages
+    return pc.if_else(pc.is_in(languages, pa.array(indices, languages.type)), languages, OTHER)
 
 
 def _evaluation_images(shard: Shard, setup: _Setup) -> pa.Array:
@@ -574,7 +595,7 @@ def find_languages(batch: pa.Table, language: str, model: str | None, confidence
 
 
 @lru_cache(maxsize=1)  # a worker serves one run
-def _open(folder: Path, metadata_digest: str) -> Mapping[str, Index]:
+def _open(folder: Path, metadata_digest: str, rules: MatchRules) -> Mapping[str, Index]:
     return open_indices(folder)
 
 
@@ -663,7 +684,8 @@ def balance_shards(
     names = {name: index.size for name, index in open_indices(out / "index").items()}
     parts = {name: read_made(_count_path(out, name)).get("from") for name in shards}
     t_en = None if params.t_en == "auto" else params.t_en
-    shaped = {"counts": parts, "t_en": t_en, "p": params.tail_share, "metadata": setup.metadata_digest}
+    shaped = {"code": SAMPLING, "counts": parts, "t_en": t_en, "p": params.tail_share}
+    shaped |= {"metadata": setup.metadata_digest}
     made = digest(shaped | ({"duplicates": duplicates} if duplicates else {}))
     where = out / "balance" / "keep.json"
     written = [where, out / "balance" / "keep.npy", out / "entries.parquet"]
@@ -729,7 +751,7 @@ def _sample_shards(
     """Draw every shard's pairs; returns per epoch and language the pairs drawn and kept."""
     _drop_others(out / "curated", shards, params.epochs)
     seed, epochs = params.seed, params.epochs
-    made = digest({"version": VERSION, "balance": balance, "repeats": repeats, "seed": seed})
+    made = digest({"version": SAMPLING, "balance": balance, "repeats": repeats, "seed": seed})
     tasks = [(out, name, place, made, seed, epochs) for place, name in enumerate(shards)]
     return sum_tallies(_sample(out, shards, tasks, machine))
 

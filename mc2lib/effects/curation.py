@@ -21,15 +21,15 @@ from mc2lib.curation.curate import INDEX_OF, curate, find_thresholds
 from mc2lib.curation.index import Index, build_index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match, match_languages
-from mc2lib.effects.files import read_table, write_table
+from mc2lib.effects.files import atomic, read_table, write_table
 from mc2lib.effects.language_model import load_language_model
 from mc2lib.effects.machine import processes
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError, nearest
 from mc2lib.hashing import key
 from mc2lib.hashing import mix as hash_ids
-from mc2lib.languages import OTHER, spaced
-from mc2lib.params import Curation, Params
+from mc2lib.languages import OTHER
+from mc2lib.params import Curation, MatchRules, Params
 from mc2lib.schemas import CURATED, MATCHES, METADATA, POOL, TRUTH
 
 #: English metadata; all languages' as one list; each language's own.
@@ -92,10 +92,11 @@ def _progress(done: int, total: int, seconds: float) -> str:
 def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> dict[str, Any]:
     pool = load_pool(root, params, mix, seed)
     if index == "isolated":
-        indices = {language: _load_index(root, (language,)) for language in params.languages}
+        indices = {language: _load_index(root, (language,), params.curation.rules) for language in params.languages}
         entries = match_languages(pool["alt_text"], pool["language"], indices)
     else:
-        entries = match(pool["alt_text"], _load_index(root, ("en",) if index == "english" else params.languages))
+        languages = ("en",) if index == "english" else params.languages
+        entries = match(pool["alt_text"], _load_index(root, languages, params.curation.rules))
     table = pa.table({"pair_id": pool["pair_id"], "language": pool["language"], "entries": entries}, schema=MATCHES)
     write_table(table, Paths(root).matches(mix, seed, index), MATCHES)
     lengths = pc.list_value_length(entries).to_numpy(zero_copy_only=False)
@@ -112,18 +113,13 @@ def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> 
 
 
 @cache  # workers live for one call of match_pools and use an index many times
-def _load_index(root: Path, languages: tuple[str, ...]) -> Index:
-    return load_index(root, languages)
+def _load_index(root: Path, languages: tuple[str, ...], rules: MatchRules) -> Index:
+    return load_index(root, languages, rules)
 
 
-def load_index(root: Path, languages: tuple[str, ...]) -> Index:
-    """The index of one language's list, or of several merged into one without duplicates.
-
-    A merged list knows no language, so its borders follow each entry's characters alone.
-    """
-    if len(languages) == 1:
-        return build_index(_read_metadata(root, languages[0])["entry"].to_pylist(), spaced(languages[0]))
-    return build_index(merged_entries(root, languages), bordered=True)
+def load_index(root: Path, languages: tuple[str, ...], rules: MatchRules) -> Index:
+    """The index of one language's list, or of several merged into one without duplicates."""
+    return build_index(merged_entries(root, languages), rules)
 
 
 def _read_metadata(root: Path, language: str) -> pa.Table:
@@ -199,7 +195,7 @@ def count_matched(root: Path, params: Params, mix: str, seed: int) -> pd.DataFra
 
 
 def balance_pools(root: Path, params: Params) -> pd.DataFrame:
-    """Balance and sample every pool draw each way; write data/curated (CURATED).
+    """Balance and sample every pool draw each way; write data/curated (CURATED) and results/thresholds.csv.
 
     Args:
         root: the study's folder; pool and matches must be there.
@@ -221,7 +217,11 @@ def balance_pools(root: Path, params: Params) -> pd.DataFrame:
             kept = report.groupby("curation", sort=False)["kept"].sum()
             shown = " · ".join(f"{curation} {pairs:,}" for curation, pairs in kept.items())
             print(f"balance {number}/{len(jobs)} | {mix} | seed {seed} | kept: {shown}", flush=True)
-    return pd.concat(reports, ignore_index=True)
+    report = pd.concat(reports, ignore_index=True)
+    with atomic(Paths(root).results / "thresholds.csv") as temporary:  # the recipe's own, for the report
+        columns = ["mix", "seed", "language", "pairs", "kept", "t", "p"]
+        report.loc[report["curation"] == "isolated", columns].to_csv(temporary, index=False)
+    return report
 
 
 def _balance_pool(root: Path, params: Params, job: tuple[str, int]) -> pd.DataFrame:
@@ -293,7 +293,7 @@ def explain_text(root: Path, params: Params, text: str, language: str, mix: str,
     if language not in params.languages:
         raise InputError("language", f"no metadata in '{language}'", nearest(language, params.languages))
     metadata = _read_metadata(root, language).to_pandas()
-    found = match(pa.array([text]), load_index(root, (language,)))[0].as_py()
+    found = match(pa.array([text]), load_index(root, (language,), params.curation.rules))[0].as_py()
     matches = read_table(Paths(root).matches(mix, seed, "isolated"), MATCHES)
     balance = find_thresholds(matches, "isolated", params.curation.t_en)
     group = balance.groups.index(language) if language in balance.groups else None
@@ -346,6 +346,34 @@ def grade_curation(root: Path, params: Params, mix: str, seed: int) -> pd.DataFr
             ).sort_values("noise")
         )
     return pd.concat(rows, ignore_index=True)
+
+
+def grade_languages(root: Path, params: Params, mix: str, seed: int, curation: Curation) -> pd.DataFrame:
+    """What one way to curate did to each kind of noise in each language.
+
+    Args:
+        curation: any but raw and english, which do not look at every pair.
+
+    Returns:
+        one row a (language, noise): pairs of that kind, and how many of them `matched` and were `kept`.
+    """
+    index = INDEX_OF[curation]
+    if index is None or curation == "english":
+        raise InputError("curation", f"'{curation}' does not match every pair", "Choose another way.")
+    paths = Paths(root)
+    truth = read_table(paths.pool(mix, seed) / "truth.parquet", TRUTH).select(["pair_id", "noise"]).to_pandas()
+    matches = read_table(paths.matches(mix, seed, index), MATCHES)
+    kept = read_table(paths.curated(mix, seed, curation), columns=["pair_id"])["pair_id"].to_numpy()
+    pairs = pd.DataFrame(
+        {
+            "pair_id": matches["pair_id"].to_numpy(),
+            "language": matches["language"].to_pandas(),
+            "matched": pc.list_value_length(matches["entries"]).to_numpy() > 0,
+        }
+    ).merge(truth, on="pair_id")
+    pairs["kept"] = np.isin(pairs["pair_id"], kept)
+    grouped = pairs.groupby(["language", "noise"])
+    return grouped.agg(pairs=("pair_id", "size"), matched=("matched", "sum"), kept=("kept", "sum")).reset_index()
 
 
 def compare_language_id(root: Path, params: Params, seed: int, sample: int = 20_000, mix: str = "base") -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mc2lib.curation.balance import is_head
 from mc2lib.curation.index import build_index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match
@@ -20,7 +21,8 @@ from mc2lib.effects.draws import read_report
 from mc2lib.effects.files import read_json, write_json, write_table
 from mc2lib.effects.language_model import load_language_model
 from mc2lib.errors import InputError
-from mc2lib.languages import spaced
+from mc2lib.languages import OTHER
+from mc2lib.params import MatchRules
 
 #: What a shard's reader counts beside the rows that it drops and the pairs that it gives.
 READ = ("rows", "more texts")
@@ -97,7 +99,7 @@ def _in_order(tally: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _count_entries(out: Path, thresholds: Mapping[str, tuple[int, float]]) -> pd.DataFrame:
-    """Per language: entries that matched, those of the head (at least t matches) and of the tail."""
+    """Per language: entries that matched, those of the head (more than t matches) and of the tail."""
     rows = []
     file = pq.ParquetFile(out / "entries.parquet")
     for group in range(file.num_row_groups):
@@ -107,7 +109,7 @@ def _count_entries(out: Path, thresholds: Mapping[str, tuple[int, float]]) -> pd
         name = table["language"][0].as_py()
         counts = table["count"].to_numpy()
         matched = int((counts > 0).sum())
-        head = int((counts >= max(thresholds[name][0], 1)).sum())
+        head = int(is_head(counts, thresholds[name][0]).sum())
         rows.append({"language": name, "entries": matched, "head": head, "tail": matched - head})
     return pd.DataFrame(rows, columns=["language", "entries", "head", "tail"])
 
@@ -218,15 +220,17 @@ def explain(out: Path, text: str, language: str | None = None) -> pd.DataFrame:
     columns = ["language", "entry", "source", "count", "t", "part", "keep"]
     if not text.strip():
         return _with_decision(pd.DataFrame(columns=columns), language, 0, 0.0, "dropped: empty text")
+    if language not in report["t"] and OTHER in report["t"]:
+        language = OTHER
     if language not in report["t"]:
         rows = pd.DataFrame(columns=columns)
         return _with_decision(rows, language, 0, 0.0, "dropped: no metadata in this language")
     entries = _read_entries(out, language)
-    found = match(pa.array([text]), build_index(entries["entry"].to_pylist(), spaced(language)))[0].as_py()
+    found = match(pa.array([text]), build_index(entries["entry"], _read_rules(report)))[0].as_py()
     t = report["t"][language]
     rows = entries.take(pa.array(found, pa.int32())).to_pandas()
     rows = rows.rename(columns={"keep_probability": "keep"}).assign(language=language, t=t)
-    rows["part"] = np.where(rows["count"] >= max(t, 1), "head", "tail")
+    rows["part"] = np.where(is_head(rows["count"].to_numpy(), t), "head", "tail")
     keep = float(1 - np.prod(1 - rows["keep"].to_numpy(dtype=float))) if found else 0.0
     if not found:
         decision = "dropped: no entry matched"
@@ -235,6 +239,11 @@ def explain(out: Path, text: str, language: str | None = None) -> pd.DataFrame:
     else:
         decision = f"kept in {keep:.1%} of draws: all its entries are common"
     return _with_decision(rows[columns], language, t, keep, decision)
+
+
+def _read_rules(report: Mapping[str, Any]) -> MatchRules:
+    """The rules by which a pool was matched."""
+    return MatchRules(**{field.name: report["params"][field.name] for field in fields(MatchRules)})
 
 
 def _with_decision(rows: pd.DataFrame, language: str, t: int, keep: float, decision: str) -> pd.DataFrame:

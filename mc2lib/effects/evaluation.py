@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 
 from mc2lib.effects.checkpoints import load_encoder
-from mc2lib.effects.files import atomic, read_table, write_json
+from mc2lib.effects.files import atomic, read_json, read_table, write_json
 from mc2lib.effects.images import decode, read_shards
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
 from mc2lib.evaluation.findings import mean_and_spread
-from mc2lib.evaluation.measures import Measure, measure_chance, measure_model, summarise
+from mc2lib.evaluation.measures import SEEN_PAIRS, Measure, measure_chance, measure_model, summarise
 from mc2lib.evaluation.neighbours import rank_pixel_neighbours
 from mc2lib.evaluation.zero_shot import class_embeddings, share_within
 from mc2lib.languages import script
@@ -60,7 +60,7 @@ class EvaluationSet:
 
 
 def evaluate_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
-    """Measure every seed of one arm and write results/evaluation/<arm>.csv and .json.
+    """Measure every seed of one arm, and write results/evaluation/<arm>.csv and .json with its seen pairs.
 
     Args:
         root: the study's folder.
@@ -80,13 +80,27 @@ def evaluate_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for seed in params.seeds:
         data = read_evaluation_set(paths, params, seed)
-        measures = evaluate_encoder(load_encoder(paths.run(arm, seed)), data, str(paths.run(arm, seed)))
-        rows += _rows(arm, seed, measures)
+        run = paths.run(arm, seed)
+        measures = evaluate_encoder(load_encoder(run), data, str(run))
+        rows += _rows(arm, seed, [Measure(SEEN_PAIRS, "", read_seen_pairs(run)), *measures])
     table = pd.DataFrame(rows, columns=COLUMNS)
     result = paths.evaluation_result(arm)
     write_csv(table, result.with_suffix(".csv"))
     write_json(summarise_metrics(table), result)
     return table
+
+
+def read_seen_pairs(run: Path) -> float:
+    """The pairs that a finished run saw in all, as it recorded them itself.
+
+    Raises:
+        InputError: model.json is missing or does not say.
+    """
+    path = run / "model.json"
+    record = read_json(path)
+    if not isinstance(record.get("seen_pairs"), int):
+        raise InputError(str(path), "no number of seen pairs", f"Delete {run} and run `dvc repro train`.")
+    return float(record["seen_pairs"])
 
 
 def evaluate_encoder(encoder: Encoder, data: EvaluationSet, place: str) -> list[Measure]:
@@ -165,7 +179,7 @@ def evaluate_controls(root: Path, params: Params) -> pd.DataFrame:
     """Measure the controls of every seed and write results/controls.csv and controls.json.
 
     `chance` guesses; `pixel neighbour` takes the concept of the nearest training drawing in raw
-    pixels. Neither reads a word, so each scores the same in every language.
+    pixels, whose true concept it is told. Neither reads a word, so each scores the same in every language.
 
     Args:
         root: the study's folder.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,26 @@ import numpy as np
 import numpy.typing as npt
 
 from mc2lib.curation.index import Index, build_index
+from mc2lib.effects.code import code_digest
 from mc2lib.effects.files import atomic, file_digest, read_json, read_table, write_json
 from mc2lib.errors import InputError
-from mc2lib.languages import spaced
+from mc2lib.params import DEFAULT_RULES, MatchRules
 from mc2lib.schemas import METADATA
 
-#: Raise it when the arrays' layout changes: older indices are then built again.
-FORMAT = 2
+#: An index that other code built is built again.
+FORMAT = code_digest("curation.index", "curation.borders", "effects.indices")
 #: Arrays start at multiples of this many bytes.
 ALIGNMENT = 64
 _REBUILD = "Build the index again with `write_indices`."
 
 
-def write_indices(folder: Path, metadata: Mapping[str, Path]) -> int:
+def write_indices(folder: Path, metadata: Mapping[str, Path], rules: MatchRules = DEFAULT_RULES) -> int:
     """Build the index of every language, one after another, into one file that `open_indices` maps.
 
     Args:
         folder: gets `index.bin`, the arrays end to end, and `index.json`, which says where each lies.
         metadata: by language its list of entries (Parquet, METADATA).
+        rules: of matching.
 
     Returns:
         bytes of the index.
@@ -40,7 +43,7 @@ def write_indices(folder: Path, metadata: Mapping[str, Path]) -> int:
     with atomic(folder / "index.bin") as temporary, temporary.open("wb") as out:
         for language, path in sorted(metadata.items()):
             source = _fingerprint(path)
-            index = build_index(read_table(path, METADATA)["entry"], spaced(language))
+            index = build_index(read_table(path, METADATA)["entry"], rules)
             arrays = {}
             for name, array in index.arrays.items():
                 out.write(b"\0" * (-out.tell() % ALIGNMENT))
@@ -48,25 +51,33 @@ def write_indices(folder: Path, metadata: Mapping[str, Path]) -> int:
                 out.write(array.tobytes())
             languages[language] = {"arrays": arrays, "source": source, "seed": index.seed, "entries": index.size}
         size = out.tell()
-    content = {"format": FORMAT, "bytes": size, "sha256": file_digest(folder / "index.bin"), "languages": languages}
-    write_json(content, folder / "index.json")
+    content = {"format": FORMAT, "rules": asdict(rules), "bytes": size, "sha256": file_digest(folder / "index.bin")}
+    write_json(content | {"languages": languages}, folder / "index.json")
     return size
 
 
-def open_indices(folder: Path, metadata: Mapping[str, Path] | None = None, *, whole: bool = False) -> dict[str, Index]:
+def open_indices(
+    folder: Path,
+    metadata: Mapping[str, Path] | None = None,
+    rules: MatchRules | None = None,
+    *,
+    whole: bool = False,
+) -> dict[str, Index]:
     """Map the index that `write_indices` wrote; takes milliseconds, and all processes share its memory.
 
     Args:
         folder: where it was written.
         metadata: by language the lists that it must have been built from; None trusts it. A file with the
             size and time of change of then is taken for the same, any other is read and digested.
+        rules: by which it must have been built; None trusts it.
         whole: read and digest the index itself too.
 
     Returns:
         by language the index, its arrays read-only views of the file.
 
     Raises:
-        InputError: the index is missing, truncated, changed, of another format, or built from other lists.
+        InputError: the index is missing, truncated, changed, built by other code, by other rules, or from
+            other lists.
     """
     path = folder / "index.bin"
     try:
@@ -77,20 +88,23 @@ def open_indices(folder: Path, metadata: Mapping[str, Path] | None = None, *, wh
     except InputError as error:
         raise InputError(error.place, error.fault, _REBUILD) from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InputError(str(folder / "index.json"), f"not an index of format {FORMAT}", _REBUILD)
+        raise InputError(str(folder / "index.json"), "no index that this version built", _REBUILD)
     if size != header["bytes"]:
         raise InputError(str(path), f"{size:,} bytes, not {header['bytes']:,}: truncated or changed", _REBUILD)
     if whole and file_digest(path) != header["sha256"]:
         raise InputError(str(path), "its bytes are not those that were written", _REBUILD)
+    built = MatchRules(**header["rules"])
+    if rules is not None and built != rules:
+        raise InputError(str(folder), f"built by other rules: {built}", _REBUILD)
     if metadata is not None:
         _require_same(folder, header["languages"], metadata)
     content = np.memmap(path, np.uint8, "r") if size else np.zeros(0, np.uint8)
-    return {language: _open(content, about) for language, about in header["languages"].items()}
+    return {language: _open(content, about, built) for language, about in header["languages"].items()}
 
 
-def _open(content: npt.NDArray[np.uint8], about: Mapping[str, Any]) -> Index:
+def _open(content: npt.NDArray[np.uint8], about: Mapping[str, Any], rules: MatchRules) -> Index:
     arrays = {name: _view(content, *place) for name, place in about["arrays"].items()}
-    return Index(size=about["entries"], seed=about["seed"], **arrays)
+    return Index(size=about["entries"], seed=about["seed"], rules=rules, **arrays)
 
 
 def _view(content: npt.NDArray[np.uint8], kind: str, start: int, *shape: int) -> npt.NDArray[Any]:

@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import wordfreq
 
+from mc2lib.effects.coverage import find_unreached
 from mc2lib.effects.files import read_json, read_table, write_table
 from mc2lib.effects.machine import processes
 from mc2lib.effects.paths import Paths
@@ -35,6 +36,7 @@ from mc2lib.effects.udhr import read_udhr
 from mc2lib.errors import InputError
 from mc2lib.languages import (
     MERGED,
+    OTHER,
     UDHR_CHOSEN,
     UDHR_ONLY,
     WIKIPEDIAS,
@@ -45,15 +47,10 @@ from mc2lib.languages import (
 )
 from mc2lib.metadata.card import count_cuts, count_letters
 from mc2lib.metadata.count import Counts, count_texts
-from mc2lib.metadata.merge import SOURCES, merge_sources
-from mc2lib.metadata.pmi import best_bigrams, rank_words
-from mc2lib.metadata.rank import (
-    cut_titles,
-    cut_unigrams,
-    rank_titles,
-    rank_unigrams,
-    restore_case,
-)
+from mc2lib.metadata.merge import SOURCES, Merged, Source, Walk, merge_sources
+from mc2lib.metadata.other import unite_lists
+from mc2lib.metadata.pmi import pair_source, rank_words
+from mc2lib.metadata.rank import rank_titles, rank_unigrams, restore_case
 from mc2lib.metadata.segment import joiner, make_segmenter
 from mc2lib.metadata.wordnet import parse_lemmas
 from mc2lib.params import Metadata, Params
@@ -67,9 +64,12 @@ PAPER_ENGLISH = {"wordnet": 86_654, "unigram": 251_465, "bigram": 100_646, "titl
 
 #: Columns of a card, see `make_card`.
 CARD = (
-    "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "kept", "elsewhere",
-    "entries", "letters", "letters_in_script",
+    "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "elsewhere", "entries",
+    "letters", "letters_in_script",
 )  # fmt: skip
+
+#: What stands for the script of `other`.
+SEVERAL = "several"
 
 #: Languages with a packaged WordNet. The Open Multilingual Wordnet's others are in no package of ours.
 WORDNET_LANGUAGES = ("en",)
@@ -77,7 +77,7 @@ WORDNET_LANGUAGES = ("en",)
 
 def metadata_languages(root: Path, params: Params) -> tuple[str, ...]:
     """The languages to build lists for: the study's, then, if `metadata.languages` is `packaged`, all others that
-    the sources cover, which takes CLDR's names and a UDHR text or a word list.
+    the sources cover, which takes CLDR's names and a UDHR text or a word list. `other` is made of these lists.
     """
     if params.metadata.languages == "study":
         return params.languages
@@ -106,7 +106,8 @@ def build_metadata(root: Path, params: Params) -> pd.DataFrame:
         params: languages, shares and caps.
 
     Returns:
-        a row a (language, source), see `make_card`.
+        a row a (language, source), see `make_card`; the last language is `other`, whose list unites those that no label
+        of lid.176 reaches, see `write_other`.
 
     Raises:
         InputError: a source lacks a language of the study or is broken.
@@ -114,7 +115,36 @@ def build_metadata(root: Path, params: Params) -> pd.DataFrame:
     languages = metadata_languages(root, params)
     with ProcessPoolExecutor(min(processes(params), len(languages))) as workers:
         cards = list(workers.map(_build_language, repeat(root), repeat(params.metadata), languages))
+    lists = {language: Paths(root).metadata(language) for language in find_unreached(languages)}
+    cards.append(write_other(lists, Paths(root).metadata(OTHER)))
     return pd.concat(cards, ignore_index=True)
+
+
+def write_other(lists: Mapping[str, Path], target: Path) -> pd.DataFrame:
+    """Write the list of `other`: the union of some lists, in the order of their languages' codes.
+
+    Args:
+        lists: by metadata language, see `mc2lib.effects.coverage.find_unreached`.
+        target: where the list goes (METADATA).
+
+    Returns:
+        its rows of the card, see `make_card`: `elsewhere` are entries that the list of an earlier language has, and the
+        letters of a language's entries are held against that language's script.
+    """
+    united = unite_lists({language: read_table(path, METADATA) for language, path in lists.items()})
+    write_table(united.table, target, METADATA)
+    sources = united.table["source"].to_numpy(zero_copy_only=False)
+    rows = []
+    for source in SOURCES:
+        letters = np.zeros(2, np.int64)
+        for place, language in enumerate(united.languages):
+            entries = united.table["entry"].filter(pa.array((sources == source) & (united.origin == place)))
+            letters += count_letters(entries.to_pylist(), language)
+        size, candidates = int((sources == source).sum()), united.candidates.get(source, 0)
+        origin = f"lists of {len(lists)} languages" if candidates else ""
+        walk = Walk(candidates, None, size, candidates - size, 0)
+        rows.append(_card_row(OTHER, source, origin, walk, (int(letters[0]), int(letters[1]))))
+    return pd.DataFrame(rows, columns=list(CARD))
 
 
 def load_metadata(root: Path, language: str) -> pa.Table:
@@ -140,8 +170,8 @@ def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         index language; entries of each source and `total`; `cut_by_cap`, the sources that a cap cut and how many
-        entries it cost; `missing`, those that had nothing; `script` the language is mainly written in, and
-        `in_script`, the share of its entries' letters that are of it.
+        entries it cost; `missing`, those that had nothing; `script` the language is mainly written in
+        (`other`: several), and `in_script`, the share of its entries' letters that are of it.
     """
     card = card.assign(cut=card["source"] + card["beyond_cap"].map(" −{:,}".format))
     table = card.pivot(index="language", columns="source", values="entries").loc[card["language"].unique()]
@@ -153,7 +183,7 @@ def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
         missing=grouped.apply(
             lambda rows: ", ".join(rows.loc[rows["candidates"] == 0, "source"]), include_groups=False
         ),
-        script=[script(language) for language in table.index],
+        script=[SEVERAL if language == OTHER else script(language) for language in table.index],
         in_script=(grouped["letters_in_script"].sum() / grouped["letters"].sum()).round(3),
     )
 
@@ -177,80 +207,67 @@ def _build_language(root: Path, rules: Metadata, language: str) -> pd.DataFrame:
     frequencies, listed = load_frequencies(language, counted)
     unigrams = rank_unigrams(frequencies)
     titles = rank_titles(read_names(sources, language), frequencies, language)
-    unigram_rules = rules if listed else dataclasses.replace(rules, unigram_share=1.0)
     if listed:
         unigrams = restore_case(unigrams, language)
-    kept_unigrams = cut_unigrams(unigrams, unigram_rules)
-    kept = {
-        "wordnet": read_wordnet(sources) if language in WORDNET_LANGUAGES else [],
-        "unigram": kept_unigrams,
-        "bigram": best_bigrams(counted, len(kept_unigrams), joiner(language), rules),
-        "title": cut_titles(titles, rules),
-    }
-    table = merge_sources(kept, rules.entry_characters)
-    write_table(table, Paths(root).metadata(language), METADATA)
-    candidates = {
-        "wordnet": len(kept["wordnet"]),
-        "unigram": len(unigrams),
-        "bigram": len(counted.pairs),
-        "title": len(titles),
-    }
+    else:
+        rules = dataclasses.replace(rules, unigram_share=1.0)
+    lemmas = read_wordnet(sources) if language in WORDNET_LANGUAGES else []
+    merged = merge_sources(
+        {
+            "wordnet": Source.listed(lemmas),
+            "unigram": Source.listed(unigrams),
+            "bigram": pair_source(counted, joiner(language), rules),
+            "title": Source.listed(titles),
+        },
+        rules,
+    )
+    write_table(merged.table, Paths(root).metadata(language), METADATA)
     origins = {
-        "wordnet": "WordNet 3.1" if kept["wordnet"] else "",
+        "wordnet": "WordNet 3.1" if lemmas else "",
         "unigram": "wordfreq" if listed else "UDHR",
         "bigram": "UDHR" if text else "",
         "title": "CLDR",
     }
-    return make_card(
-        table, language, candidates, {name: len(entries) for name, entries in kept.items()}, unigram_rules, origins
-    )
+    return make_card(merged, language, origins)
 
 
-def make_card(
-    table: pa.Table,
-    language: str,
-    candidates: Mapping[str, int],
-    kept: Mapping[str, int],
-    rules: Metadata,
-    origins: Mapping[str, str],
-) -> pd.DataFrame:
+def make_card(merged: Merged, language: str, origins: Mapping[str, str]) -> pd.DataFrame:
     """What became of one language's sources.
 
     Args:
-        table: its list (METADATA).
+        merged: its list, and how far down each source it goes.
         language: metadata language.
-        candidates: by source, how many entries it offered.
-        kept: by source, how many the recipe's shares and caps kept.
-        rules: shares and caps.
         origins: by source, where its entries are from; empty if nowhere.
 
     Returns:
-        a row a source of `SOURCES`: language, source, origin, candidates; of these `below_share`, `beyond_cap` (and
-        `cut_by_cap`, whether there are such) and `kept`; of those kept `elsewhere`, which an earlier source
-        has or which are too long or nothing but punctuation, and `entries` of the list; their `letters`, and those of
-        them that are of the language's main script.
+        a row a source of `SOURCES`: language, source, origin and candidates, which are the sum of those `below_share`
+        and `beyond_cap` (`cut_by_cap`: whether there are such), not reached; of those passed by because they stand
+        `elsewhere`, in an earlier source, or are too long or nothing but punctuation; and of the `entries` of the
+        list. Then the `letters` of these, and those of them that are of the language's main script.
     """
-    cuts = count_cuts(candidates, kept, rules)
-    entries = {source: table.filter(pc.equal(table["source"], source))["entry"].to_pylist() for source in SOURCES}
-    letters = {source: count_letters(entries[source], language) for source in SOURCES}
-    rows: list[dict[str, Any]] = [
-        {
-            "language": language,
-            "source": source,
-            "origin": "0..99" if source == "number" else origins.get(source, ""),
-            "candidates": candidates.get(source, 100),
-            "below_share": cuts.get(source, (0, 0))[0],
-            "beyond_cap": cuts.get(source, (0, 0))[1],
-            "cut_by_cap": cuts.get(source, (0, 0))[1] > 0,
-            "kept": kept.get(source, 100),
-            "elsewhere": kept.get(source, 100) - len(entries[source]),
-            "entries": len(entries[source]),
-            "letters": letters[source][0],
-            "letters_in_script": letters[source][1],
-        }
-        for source in SOURCES
-    ]
+    rows = []
+    for source, walk in merged.walks.items():
+        entries = merged.table.filter(pc.equal(merged.table["source"], source))["entry"].to_pylist()
+        origin = "0..99" if source == "number" else origins.get(source, "")
+        rows.append(_card_row(language, source, origin, walk, count_letters(entries, language)))
     return pd.DataFrame(rows, columns=list(CARD))
+
+
+def _card_row(language: str, source: str, origin: str, walk: Walk, letters: tuple[int, int]) -> dict[str, Any]:
+    below, beyond = count_cuts(walk)
+    return {
+        "language": language,
+        "source": source,
+        "origin": origin,
+        "candidates": walk.candidates,
+        "below_share": below,
+        "beyond_cap": beyond,
+        "cut_by_cap": beyond > 0,
+        "elsewhere": walk.held + walk.unusable,
+        "entries": walk.new,
+        "letters": letters[0],
+        "letters_in_script": letters[1],
+    }
 
 
 def load_frequencies(language: str, counted: Counts) -> tuple[Mapping[str, float], bool]:

@@ -7,7 +7,7 @@ tokens plans in seconds on a laptop; their floating-point operations are counted
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mc2lib.effects.config import read_yaml
+from mc2lib.effects.config import load_params, read_yaml
+from mc2lib.effects.paths import Paths
+from mc2lib.effects.training import english_share
 from mc2lib.errors import InputError, nearest
 from mc2lib.params import Params, Tower, parse
-from mc2lib.training.plan import plan_arm
+from mc2lib.training.plan import choose_ranks, divide_batches, plan_arm
 from mc2lib.training.towers import build_model, count_parameters
 
 #: Rows of the token embedding by tokenizer. `gemma` stands where the paper has XLM-V: at `vocabulary: full` its
@@ -62,8 +64,9 @@ class ArmCost:
     tower: str
     batch_size: int
     steps: int
+    seen: float  # pairs in all, in units of the English arm's
     seen_pairs: int
-    ranks: int
+    ranks: int  # divide the batch
     gigabytes_a_rank: float
     gpu_hours: dict[str, float]  # by GPU, at MFU
 
@@ -74,14 +77,15 @@ def print_plan(root: Path, scale: str | None = None, ranks: int | None = None) -
     Args:
         root: the study's folder.
         scale: a file of scales/; by default the one params.yaml names.
-        ranks: GPUs a run; by default as many as give each 196 pairs, the paper's.
+        ranks: most GPUs a run; by default as many as give each about 196 pairs, the paper's.
 
     Raises:
         InputError: there is no such scale, or its numbers cannot be used.
     """
     params = load_scale(root, scale)
     towers = {name: measure_tower(tower, params, "gemma") for name, tower in params.towers.items()}
-    arms = [cost_arm(params, arm, ranks) for arm in params.arms]
+    shares = {arm: find_english_share(root, params, arm) for arm in params.arms}
+    arms = [cost_arm(params, arm, ranks, shares[arm]) for arm in params.arms]
     print(f"scale {params.scale}: {len(arms)} arms x {len(params.seeds)} seeds\n")
     for name, cost in towers.items():
         print(
@@ -91,17 +95,10 @@ def print_plan(root: Path, scale: str | None = None, ranks: int | None = None) -
             f"{cost.forward_flops / 1e9:,.2f} GFLOP a pair forward"
         )
     print()
-    print(f"{'arm':<24}{'tower':<7}{'batch':>8}{'steps':>9}{'seen pairs':>17}{'ranks':>7}{'GB a rank':>11}", end="")
-    print("".join(f"{f'{gpu} hours':>13}" for gpu in PEAK_FLOPS))
-    for cost_of_arm in arms:
-        print(
-            f"{cost_of_arm.arm:<24}{cost_of_arm.tower:<7}{cost_of_arm.batch_size:>8,}{cost_of_arm.steps:>9,}{cost_of_arm.seen_pairs:>17,}"
-            f"{cost_of_arm.ranks:>7,}{cost_of_arm.gigabytes_a_rank:>11,.1f}"
-            + "".join(f"{h:>13,.1f}" for h in cost_of_arm.gpu_hours.values())
-        )
+    print(format_arms(arms))
     total = {gpu: sum(arm.gpu_hours[gpu] for arm in arms) * len(params.seeds) for gpu in PEAK_FLOPS}
     print(f"\nall arms and seeds: {', '.join(f'{hours:,.0f} {gpu} hours' for gpu, hours in total.items())}")
-    print(assumptions(params))
+    print(assumptions(params, shares))
     plan = {
         "what": "plan",
         "scale": params.scale,
@@ -113,8 +110,40 @@ def print_plan(root: Path, scale: str | None = None, ranks: int | None = None) -
     print(json.dumps(plan))
 
 
-def assumptions(params: Params) -> str:
-    """What the figures rest on, in sentences."""
+def format_arms(arms: Sequence[ArmCost]) -> str:
+    """A table of arms, each column as wide as its widest cell."""
+    head = ["arm", "tower", "batch", "steps", "seen", "seen pairs", "ranks", "GB a rank"]
+    rows = [head + [f"{gpu} hours" for gpu in PEAK_FLOPS]]
+    for arm in arms:
+        sizes = [f"{arm.batch_size:,}", f"{arm.steps:,}", f"{arm.seen:.2f}x", f"{arm.seen_pairs:,}", f"{arm.ranks:,}"]
+        costs = [f"{cost:,.1f}" for cost in (arm.gigabytes_a_rank, *arm.gpu_hours.values())]
+        rows.append([arm.arm, arm.tower, *sizes, *costs])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    names = 2  # columns of words stand to the left, of numbers to the right
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if i < names else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def find_english_share(root: Path, params: Params, arm: str) -> float:
+    """The English share that an arm is scaled by: of the first seed's curated pairs where there are any.
+
+    Before the study was curated at this scale, what `pool.english_share` assumes.
+    """
+    paths, seed = Paths(root), params.seeds[0]
+    curated = paths.curated(params.arm(arm).mix, seed, "isolated")
+    if not curated.exists() or load_params(root).scale != params.scale:
+        return params.pool.english_share
+    return english_share(paths, params, arm, seed)
+
+
+def assumptions(params: Params, shares: Mapping[str, float]) -> str:
+    """What the figures rest on, in sentences; `shares` are the arms' of `find_english_share`."""
+    scaled = sorted({shares[arm] for arm in params.arms if isinstance(params.arms[arm].seen, str)})
+    share = " and ".join(f"{share:.1%}" for share in scaled) or f"{params.pool.english_share:.1%}"
     full = params.training.vocabulary == "full"
     vocabulary = (
         f"XLM-V's {FULL_VOCABULARY['gemma']:,} tokens stand for the packaged Gemma tokenizer, as in the paper"
@@ -123,7 +152,7 @@ def assumptions(params: Params) -> str:
     )
     return (
         f"Assumed: {MFU:.0%} of the GPU's dense bf16 peak; a step costs 3 forward passes (backward is two; what "
-        f"checkpointing computes again is not counted as work); English is {params.pool.english_share:.0%} of the "
+        f"checkpointing computes again is not counted as work); English is {share} of the "
         "curated pairs; fp32 parameters, gradients and Adam, not sharded; bf16 activations with gradient "
         f"checkpointing; {vocabulary}."
     )
@@ -143,23 +172,25 @@ def load_scale(root: Path, scale: str | None) -> Params:
     return parse(study | {"scale": name}, read_yaml(known[name]))
 
 
-def cost_arm(params: Params, arm: str, ranks: int | None = None) -> ArmCost:
+def cost_arm(params: Params, arm: str, ranks: int | None = None, share: float | None = None) -> ArmCost:
     """What one run of an arm costs.
 
     Args:
         params: the study at some scale.
         arm: its name.
-        ranks: GPUs; by default as many as give each 196 pairs.
+        ranks: most GPUs, of which as many are used as divide the batch; by default as many as give each about 196
+            pairs.
+        share: English share of the curated pairs; by default `pool.english_share`.
 
     Raises:
         InputError: there is no such arm, or `ranks` is below one.
     """
     if ranks is not None and ranks < 1:
         raise InputError("ranks", f"{ranks} is below one", "Name a number of GPUs.")
-    plan = plan_arm(params, arm, params.pool.english_share)
+    plan = plan_arm(params, arm, share or params.pool.english_share)
     cost = measure_tower(params.towers[params.arms[arm].tower], params, params.arms[arm].tokenizer)
-    ranks = ranks or max(1, round(plan.batch_size / PAIRS_A_RANK))
-    pairs = math.ceil(plan.batch_size / ranks)
+    ranks = divide_batches([plan.batch_size], ranks) if ranks else choose_ranks(plan.batch_size, PAIRS_A_RANK)
+    pairs = plan.batch_size // ranks
     features = (
         4 * plan.batch_size * params.towers[params.arms[arm].tower].embed_dim * BF16_BYTES
         + 3 * pairs * plan.batch_size * 4
@@ -168,9 +199,9 @@ def cost_arm(params: Params, arm: str, ranks: int | None = None) -> ArmCost:
     memory = cost.parameters * TRAINED_BYTES + activations
     flops = 3 * cost.forward_flops * plan.seen_pairs
     hours = {gpu: flops / (peak * MFU) / 3600 for gpu, peak in PEAK_FLOPS.items()}
-    return ArmCost(
-        arm, params.arms[arm].tower, plan.batch_size, plan.steps, plan.seen_pairs, ranks, memory / 1e9, hours
-    )
+    seen = plan.seen_pairs / (params.training.batch_size * params.training.steps)
+    size = (plan.batch_size, plan.steps, seen, plan.seen_pairs)
+    return ArmCost(arm, params.arms[arm].tower, *size, ranks, memory / 1e9, hours)
 
 
 def vocabulary(params: Params, tokenizer: str) -> int:

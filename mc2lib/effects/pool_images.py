@@ -16,6 +16,7 @@ from PIL import Image
 
 from mc2lib.curation.identity import hash_strings
 from mc2lib.effects.claims import stamp
+from mc2lib.effects.crops import resize_crop
 from mc2lib.effects.decode import PIXELS, decode
 from mc2lib.effects.engine import TaskFailure, run_tasks
 from mc2lib.effects.files import atomic, read_json, write_json
@@ -23,7 +24,8 @@ from mc2lib.effects.images import Pixels
 from mc2lib.effects.tars import IMAGES, split_name
 from mc2lib.errors import InputError
 from mc2lib.hashing import key
-from mc2lib.params import Machine
+from mc2lib.params import Machine, RandomResizedCrop
+from mc2lib.training.augment import Draws, draw_crops
 
 CURE = "Fetch it again; a compressed tar must be unpacked first, for images are read out of order."
 
@@ -96,11 +98,21 @@ class PoolImages:
         shards: the shards' names, in the order in which pairs number them.
         size: pixels; images are resized to this shorter side and cut to the square in the middle.
         threads: that decode.
+        crop: what part of an image is taken and resized instead of the middle.
+        seed: of the run, for the crops.
     """
 
-    def __init__(self, folder: Path, shards: Sequence[str], size: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shards: Sequence[str],
+        size: int,
+        threads: int = 1,
+        crop: RandomResizedCrop | None = None,
+        seed: int = 0,
+    ) -> None:
         about: dict[str, Any] = read_json(folder / "index.json")
-        self.size = size
+        self.size, self.crop, self.seed = size, crop, seed
         self.tars = [Path(row[0]) for row in about["tars"]]
         self.keys = np.load(folder / "keys.npy", mmap_mode="r", allow_pickle=False)
         self.places = np.load(folder / "places.npy", mmap_mode="r", allow_pickle=False)
@@ -111,7 +123,9 @@ class PoolImages:
         self.threads = ThreadPoolExecutor(threads)
         self.skipped: dict[str, str] = {}  # tar and key to fault, of the images that could not be decoded
 
-    def take(self, window: pa.Table, rows: npt.NDArray[np.int64]) -> tuple[Pixels, list[str]]:
+    def take(
+        self, window: pa.Table, rows: npt.NDArray[np.int64], positions: npt.NDArray[np.int64]
+    ) -> tuple[Pixels, list[str]]:
         """Images and texts of some pairs; one whose image cannot be decoded gives its turn to the next that can.
 
         So what a batch holds follows from the pairs and the images alone, on any number of ranks.
@@ -119,6 +133,7 @@ class PoolImages:
         Args:
             window: columns shard (int32), image (the key) and alt_text.
             rows: int64 [n].
+            positions: int64 [n], the pairs' places in the stream, for the crops.
 
         Returns:
             uint8 [n, size, size, 3] and n texts.
@@ -126,7 +141,8 @@ class PoolImages:
         Raises:
             InputError: an image is in none of its shard's tars, or no image of the window can be decoded.
         """
-        found = list(self.threads.map(self._read, self._locate(window.take(rows))))
+        draws = draw_crops(positions, self.seed) if self.crop else np.zeros((len(rows), 0, 4))
+        found = list(self.threads.map(self._read, self._locate(window.take(rows)), draws))
         rows = rows.copy()
         for i in range(len(found)):
             tried = 0
@@ -136,7 +152,7 @@ class PoolImages:
                     place, fault = next(iter(self.skipped.items()))
                     raise InputError(place, f"none of {window.num_rows} images can be decoded ({fault})", CURE)
                 rows[i] = (rows[i] + 1) % window.num_rows
-                found[i] = self._read(self._locate(window.slice(int(rows[i]), 1))[0])
+                found[i] = self._read(self._locate(window.slice(int(rows[i]), 1))[0], draws[i])
         pixels = np.stack([image for image in found if image is not None])
         return pixels, window["alt_text"].take(pa.array(rows)).to_pylist()
 
@@ -160,12 +176,15 @@ class PoolImages:
         found = self.places[at].tolist()
         return [(tar, offset, size, name) for (tar, offset, size), name in zip(found, keys.to_pylist(), strict=True)]
 
-    def _read(self, where: tuple[int, int, int, str]) -> Pixels | None:
+    def _read(self, where: tuple[int, int, int, str], draws: Draws) -> Pixels | None:
         number, offset, size, name = where
         with self.tars[number].open("rb", buffering=0) as tar:
             content = os.pread(tar.fileno(), size, offset)
         try:
-            return read_square(content, self.size)
+            if self.crop is None:
+                return read_square(content, self.size)
+            image = decode(content, least=2 * self.size).convert("RGB")
+            return resize_crop(image, (self.size, self.size), draws, self.crop)
         except InputError as error:
             self.skipped[f"{self.tars[number]}: {name}"] = error.fault
             return None

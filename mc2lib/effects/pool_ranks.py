@@ -20,7 +20,7 @@ from mc2lib.effects.sharding import Rank
 from mc2lib.effects.stream import Batch, cut_batches, order_shards, shuffle_epochs
 from mc2lib.effects.vocabulary import read_text_encoder
 from mc2lib.errors import InputError
-from mc2lib.params import Augmentation, Machine, Tower, Training
+from mc2lib.params import Machine, Tower, Training, parse_section
 from mc2lib.training.plan import Plan
 
 
@@ -45,7 +45,7 @@ def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa
 def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
     """The recipe that `start_run` wrote; and, once a rank made its batches, their images."""
     content = read_json(run / "recipe.json")
-    training = Training(**{**content["training"], "augmentation": Augmentation(**content["training"]["augmentation"])})
+    training = parse_section(Training, content["training"], f"{run / 'recipe.json'}: training")
     tower = Tower(**content["tower"])
     out, seed = Path(content["curated"]), content["seed"]
     plan = Plan(training.batch_size, training.steps)
@@ -54,7 +54,8 @@ def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
     def batches(steps: range, here: Rank) -> Iterator[Batch]:
         names = read_report(out)["shards"]
         threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
-        opened.append(PoolImages(run / "images", names, tower.vision_cfg["image_size"], threads))
+        size, crop = tower.vision_cfg["image_size"], training.augmentation.random_resized_crop
+        opened.append(PoolImages(run / "images", names, size, threads, crop, seed))
         windows = shuffle_epochs(
             lambda epoch: read_epoch(out, content["curation_seed"], epoch, seed), content["languages"], seed, str(out)
         )

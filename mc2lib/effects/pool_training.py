@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import Any, get_args
 
 from mc2lib.effects.claims import claim
+from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params
 from mc2lib.effects.draws import read_report
-from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json
+from mc2lib.effects.files import digest, file_digest, read_json, write_json
 from mc2lib.effects.pool_images import write_image_index
 from mc2lib.effects.readers import PoolSource, open_pool
-from mc2lib.effects.training import count_ranks, launch
+from mc2lib.effects.training import CODE, count_ranks, launch
+from mc2lib.effects.vocabulary import copy_tokenizer
 from mc2lib.errors import InputError, nearest
 from mc2lib.params import Languages, Params
 
-#: Of what training on a pool computes: another number trains every run again.
-VERSION = 1
+#: Modules that a run on a pool follows from: an edit of one trains every run again.
+POOL_CODE = (
+    *CODE,
+    "curation.balance",
+    "curation.curate",
+    "curation.identity",
+    "effects.columns",
+    "effects.decode",
+    "effects.draws",
+    "effects.matches",
+    "effects.pool_images",
+    "effects.pool_ranks",
+    "effects.pool_training",
+    "effects.repeats",
+    "effects.tars",
+)
 #: Tokenizers whose whole vocabulary a pool of any size may use.
 TOKENIZERS = ("gemma", "bytes")
 
@@ -92,7 +107,7 @@ def start_run(
     with claim(run):
         write_image_index(tars, run / "images", params.machine)
         if tokenizer != "bytes":
-            _copy_tokenizer(root, tokenizer, run)
+            copy_tokenizer(root / "data" / "sources" / "tokenizers" / f"{tokenizer}.json", run)
         content = _describe(params, out, tower, tokenizer, languages, seed)
         content["fingerprint"] = _fingerprint(content, out, run)
         _refuse_other(run, content["fingerprint"])
@@ -119,20 +134,11 @@ def _tars_of(source: PoolSource, out: Path) -> dict[str, tuple[Path, ...]]:
     return {name: found[name] for name in names}
 
 
-def _copy_tokenizer(root: Path, tokenizer: str, run: Path) -> None:
-    """The tokenizer lies beside the weights, so that the run's folder is whole by itself."""
-    path = root / "data" / "sources" / "tokenizers" / f"{tokenizer}.json"
-    if not path.exists():
-        raise InputError(str(path), "no such tokenizer", "Run `python -m mc2lib sources`, which fetches it.")
-    with atomic(run / "tokenizer.json") as temporary:
-        shutil.copyfile(path, temporary)
-
-
 def _refuse_other(run: Path, fingerprint: str) -> None:
-    """Weights of other numbers, another pool or another draw are not written over."""
+    """Weights of other numbers, another pool, another draw or other code are not written over."""
     path = run / "model.json"
     if path.exists() and read_json(path).get("digest") != fingerprint:
-        fault = "holds a finished run of other numbers or another pool"
+        fault = "holds a finished run of other numbers, of another pool or of other code of this library"
         raise InputError(str(run), fault, "Set another RUN, or delete this one.")
 
 
@@ -148,9 +154,9 @@ def _describe(params: Params, out: Path, tower: str, tokenizer: str, languages: 
 
 
 def _fingerprint(content: dict[str, Any], out: Path, run: Path) -> str:
-    """Digest of all that shapes the run: numbers, tokenizer, pairs and their keep probabilities, and the images."""
+    """Digest of all that shapes the run: numbers, tokenizer, pairs, their keep probabilities, images, and code."""
     made = {
-        "version": VERSION,
+        "code": code_digest(*POOL_CODE),
         "keep": read_json(out / "balance" / "keep.json")["made"],
         "repeats": read_json(out / "balance" / "repeats.json")["from"],
         "shards": read_report(out)["shards"],

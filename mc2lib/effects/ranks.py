@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
 import time
@@ -17,12 +18,13 @@ import torch
 import torch.distributed as dist
 
 from mc2lib.effects.checkpoints import export_run, is_done, load_checkpoint, save_checkpoint, set_aside
+from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params
 from mc2lib.effects.files import atomic, digest, file_digest
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.sharding import Rank, distribute, gather_state, read_logit_scale, scatter_state
 from mc2lib.effects.stream import Batch, ImageStore, prefetch, stream_batches
-from mc2lib.effects.training import curated_shards, english_share
+from mc2lib.effects.training import CODE, curated_shards, english_share
 from mc2lib.effects.vocabulary import load_text_encoder
 from mc2lib.errors import InputError
 from mc2lib.hashing import key
@@ -33,8 +35,6 @@ from mc2lib.training.plan import Plan, learning_rate, plan_arm
 from mc2lib.training.tokenizers import TextEncoder
 from mc2lib.training.towers import build_model, describe
 
-#: Of what training computes: another number trains every run again.
-VERSION = 1
 LOG_STEPS = 10
 REPORT_SECONDS = 5.0
 
@@ -91,7 +91,9 @@ def train_seed(paths: Paths, params: Params, arm: str, seed: int, here: Rank) ->
 
     def batches(steps: range, here: Rank) -> Iterator[Batch]:
         languages = params.arms[arm].languages
-        return stream_batches(shards, ImageStore(tars), languages, seed, plan.batch_size, steps, here.rank, here.world)
+        crop = params.training.augmentation.random_resized_crop
+        shared = (seed, plan.batch_size, steps, here.rank, here.world, crop)
+        return stream_batches(shards, ImageStore(tars), languages, *shared)
 
     number, which = list(params.arms).index(arm) + 1, f"{params.seeds.index(seed) + 1}/{len(params.seeds)}"
     recipe = Recipe(
@@ -115,7 +117,8 @@ def train_run(recipe: Recipe, here: Rank) -> None:
     """Train one run on this rank: from its checkpoint if there is one, nothing if it is done.
 
     Raises:
-        InputError: the number of ranks does not divide the batch, or the data cannot be read.
+        InputError: the number of ranks does not divide the batch, the data cannot be read, or the loss or a weight is
+            no finite number; the last good checkpoint stays.
     """
     run, plan, training, world = recipe.run, recipe.plan, recipe.training, here.world
     if plan.batch_size % world:
@@ -150,32 +153,39 @@ def train_run(recipe: Recipe, here: Rank) -> None:
         for batch in recipe.batches(range(start, plan.steps), here)
     )
     progress = Progress(recipe.title, plan, start)
+    values: list[torch.Tensor] = []  # losses since they were last looked at: looking makes the CPU wait for the GPU
     saved = time.monotonic()
     # beside a GPU, a thread makes batches; on a CPU it would only take the model's cores
     for step, (pixels, ids) in enumerate(prefetch(ready) if here.device.type == "cuda" else ready, start):
         rate = learning_rate(step, training.learning_rate, training.warmup, plan.steps)
         pixels, ids = pixels.to(here.device), ids.to(here.device)
-        value = take_step(wrapped, loss, optimizer, pixels, ids, rate, training, bf16)
-        if step % LOG_STEPS == 0 or step + 1 == plan.steps:
-            dist.all_reduce(value)
+        values.append(take_step(wrapped, loss, optimizer, pixels, ids, rate, training, bf16))
+        logs = step % LOG_STEPS == 0 or step + 1 == plan.steps
+        saves = here.agree(time.monotonic() - saved > recipe.machine.checkpoint_seconds)
+        if logs or saves:
+            means, values = average_losses(values, world), []
+            require_finite_losses(recipe, step, means)
+        if logs:
             log.append(
                 {
                     "step": step,
-                    "loss": float(value) / world,
+                    "loss": means[-1],
                     "learning_rate": rate,
                     "logit_scale": read_logit_scale(model),
                 }
             )
         if here.rank == 0:
             progress.show(step + 1)
-        if here.agree(time.monotonic() - saved > recipe.machine.checkpoint_seconds):
+        if saves:
             whole = gather_state(model, optimizer)
             if here.rank == 0:
+                require_finite_weights(recipe, step, whole[0])
                 _write_log(run, log)
                 save_checkpoint(run / "checkpoint.pt", recipe.fingerprint, step + 1, *whole)
             saved = time.monotonic()
     weights, _ = gather_state(model, optimizer)
     if here.rank == 0:
+        require_finite_weights(recipe, plan.steps - 1, weights)
         _write_log(run, log)
         description = {
             **recipe.description,
@@ -194,6 +204,38 @@ def train_run(recipe: Recipe, here: Rank) -> None:
     dist.barrier()
 
 
+def average_losses(values: list[torch.Tensor], world: int) -> list[float]:
+    """Losses of some steps, each the mean over all ranks; every rank must call it."""
+    sums = torch.stack(values)
+    dist.all_reduce(sums)
+    return [total / world for total in sums.tolist()]
+
+
+def require_finite_losses(recipe: Recipe, step: int, means: list[float]) -> None:
+    """Stop the run if a loss is no finite number; `means` are of the steps up to `step`."""
+    for i, mean in enumerate(means, step + 1 - len(means)):
+        if not math.isfinite(mean):
+            raise _diverged(recipe, f"the loss is {mean} in step {i}")
+
+
+def require_finite_weights(recipe: Recipe, step: int, weights: Mapping[str, torch.Tensor]) -> None:
+    """Stop the run before weights that are no finite numbers are stored: a finite loss may still break them."""
+    for name, tensor in weights.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise _diverged(recipe, f"{name} is no longer finite after step {step}")
+
+
+def _diverged(recipe: Recipe, fault: str) -> InputError:
+    training, saved = recipe.training, recipe.run / "checkpoint.pt"
+    before = f"{saved} is of a step before it. " if saved.exists() else ""
+    cure = (
+        f"{before}The same numbers would end the same: lower learning_rate (now {training.learning_rate:g}), set "
+        f"grad_clip (now {training.grad_clip}), lengthen warmup (now {training.warmup} steps), or try another "
+        f"precision (now {training.precision}); the run then starts over."
+    )
+    return InputError(f"{recipe.title} ({recipe.run})", f"{fault}: training diverged", cure)
+
+
 def _to_tensors(
     batch: Batch, text_encoder: TextEncoder, context_length: int, seed: int, how: Augmentation
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,13 +244,10 @@ def _to_tensors(
 
 
 def run_digest(params: Params, arm: str, seed: int, plan: Plan, files: list[Path]) -> str:
-    """Digest of everything that shapes a run: parameters, pairs, images and vocabulary; not the machine.
-
-    Code is not in it: who changes what training computes raises `VERSION`.
-    """
+    """Digest of everything that shapes a run: parameters, pairs, images, vocabulary and code; not the machine."""
     return digest(
         {
-            "version": VERSION,
+            "code": code_digest(*CODE),
             "arm": dataclasses.asdict(params.arms[arm]),
             "tower": dataclasses.asdict(params.towers[params.arms[arm].tower]),
             "training": dataclasses.asdict(params.training),

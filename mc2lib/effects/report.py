@@ -14,7 +14,16 @@ from mc2lib.effects.files import atomic, write_json
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
 from mc2lib.evaluation.findings import Finding, decide_effects, mean_and_spread
-from mc2lib.evaluation.tables import CONTROLS, format_markdown, format_pair, format_table, order_arms, tabulate
+from mc2lib.evaluation.headline import count_seen_pairs, describe_pixels, describe_thresholds
+from mc2lib.evaluation.tables import (
+    CONTROLS,
+    decimals_of,
+    format_markdown,
+    format_pair,
+    format_table,
+    order_arms,
+    tabulate,
+)
 from mc2lib.evaluation.wording import TOPICS, describe, describe_criterion
 from mc2lib.figures.ablation import plot_arms, plot_effects, plot_languages, plot_sensitivity
 from mc2lib.params import Params
@@ -23,6 +32,9 @@ HEADLINE = ("en_top1", "world_top1")
 COLUMNS = ("arm", "seed", "measure", "language", "value")
 CURSES = ("curse_clean", "curse_small", "curse_noisy")
 DPI = 150
+
+#: The mix of the pool that the main table's arms train on.
+MIX = "base"
 
 
 def read_measures(root: Path, params: Params) -> pd.DataFrame:
@@ -64,6 +76,26 @@ def read_controls(root: Path) -> pd.DataFrame:
     return _read_tidy(Paths(Path(root)).results / "controls.csv", "Run `dvc repro ablation`.")
 
 
+def read_thresholds(root: Path) -> pd.DataFrame:
+    """The recipe's thresholds in the study's own pool, as `balance_pools` wrote them: columns seed, language, t.
+
+    Empty where that file is not there, as with results that are older than it.
+
+    Raises:
+        InputError: the file is broken; the message names it and the stage to run.
+    """
+    path = Paths(Path(root)).results / "thresholds.csv"
+    columns = ["seed", "language", "t"]
+    if not path.exists():
+        return pd.DataFrame(columns=columns)
+    try:
+        table = pd.read_csv(path, keep_default_na=False)
+        return table.loc[table["mix"] == MIX, columns].astype({"seed": np.int64, "t": np.int64})
+    except (ValueError, KeyError, UnicodeDecodeError) as error:
+        cure = "Delete it. Run `dvc repro balance`."
+        raise InputError(str(path), f"not a table of thresholds ({error})", cure) from error
+
+
 def _read_tidy(path: Path, cure: str) -> pd.DataFrame:
     if not path.exists():
         raise InputError(str(path), "no such file", cure)
@@ -89,8 +121,10 @@ def write_report(root: Path, params: Params) -> dict[str, Any]:
 
     Returns:
         the summary: {"what": "study", "arms": their number, "seeds": their number, "headline": {arm:
-        {measure: [mean, spread]}}, "controls": likewise, "effects": {effect: {"paper", "ours",
-        "spread", "shows"}}}; shares in 0..1, every number finite.
+        {measure: [mean, spread]}}, "controls": likewise, "seen_pairs": {arm: their mean}, "thresholds":
+        {language: t in each seed}, "effects": {effect: {"bar", "paper", "ours", "spread", "p", "verdict",
+        "shows"}}}; shares in 0..1, every number finite. `paper` is the paper's direction, empty where it
+        gives none; `ours` is what was measured; `p` is null with one seed.
 
     Raises:
         InputError: no arm was evaluated, the controls are missing, or a file is broken.
@@ -106,8 +140,11 @@ def write_report(root: Path, params: Params) -> dict[str, Any]:
         write_figure(figure, paths.results / "figures" / f"{name}.png")
     for name, table in plot_tables(measures, findings, params).items():
         _write_text(table.to_csv(index=False), paths.results / "plots" / f"{name}.csv")
-    summary = summarise_study(measures, controls, findings, params)
-    _write_text(write_prose(measures, tables, findings, params), paths.results / "report.md")
+    thresholds = read_thresholds(root)
+    summary = summarise_study(measures, controls, findings, thresholds, params)
+    notes = [describe_pixels(measures, controls, order_arms(measures, params.table("main")))]
+    notes.append(describe_thresholds(thresholds))
+    _write_text(write_prose(measures, tables, findings, notes, params), paths.results / "report.md")
     write_json(summary, paths.results / "summary.json")
     return summary
 
@@ -118,7 +155,11 @@ def find_effects(measures: pd.DataFrame, controls: pd.DataFrame) -> list[Finding
 
 
 def summarise_study(
-    measures: pd.DataFrame, controls: pd.DataFrame, findings: Sequence[Finding], params: Params
+    measures: pd.DataFrame,
+    controls: pd.DataFrame,
+    findings: Sequence[Finding],
+    thresholds: pd.DataFrame,
+    params: Params,
 ) -> dict[str, Any]:
     """The study as one JSON object; see `write_report`."""
     arms = order_arms(measures, list(params.arms))
@@ -128,11 +169,18 @@ def summarise_study(
         "seeds": int(measures["seed"].nunique()),
         "headline": {arm: _headline(measures, arm) for arm in arms},
         "controls": {name.replace(" ", "_"): _headline(controls, name) for name in order_arms(controls, CONTROLS)},
+        "seen_pairs": count_seen_pairs(measures, arms),
+        "thresholds": {
+            str(language): rows.sort_values("seed")["t"].tolist() for language, rows in thresholds.groupby("language")
+        },
         "effects": {
             finding.effect.key: {
-                "paper": finding.effect.paper,
+                "bar": finding.effect.bar,
+                "paper": finding.effect.direction if finding.effect.bar == "paper" else "",
                 "ours": finding.mean,
                 "spread": finding.spread,
+                "p": finding.p,
+                "verdict": finding.verdict,
                 "shows": finding.shows,
             }
             for finding in findings
@@ -157,7 +205,8 @@ def headline_text(summary: Mapping[str, Any]) -> str:
     """
     rows = [("", "English top-1", "other languages top-1")]
     for name, found in {**summary["controls"], **summary["headline"]}.items():
-        cells = [f"{format_pair(found[m][0], found[m][1], is_share=True)} %" if m in found else "" for m in HEADLINE]
+        decimals = decimals_of(name)
+        cells = [f"{format_pair(found[m][0], found[m][1], True, decimals)} %" if m in found else "" for m in HEADLINE]
         rows.append((name.replace("_", " "), *cells))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"{name:<{widths[0]}}  {english:>{widths[1]}}  {world:>{widths[2]}}" for name, english, world in rows]
@@ -213,9 +262,13 @@ def plot_tables(measures: pd.DataFrame, findings: Sequence[Finding], params: Par
 
 
 def write_prose(
-    measures: pd.DataFrame, tables: Mapping[str, pd.DataFrame], findings: Sequence[Finding], params: Params
+    measures: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    findings: Sequence[Finding],
+    notes: Sequence[str],
+    params: Params,
 ) -> str:
-    """report.md: effect by effect in sentences, then the tables."""
+    """report.md: effect by effect in sentences, then `notes` and the tables."""
     missing = [arm for arm in params.arms if arm not in set(measures["arm"])]
     seeds = ", ".join(str(seed) for seed in sorted(set(measures["seed"])))
     opening = (
@@ -235,10 +288,11 @@ def write_prose(
         of_topic = [finding for finding in findings if finding.effect.topic == topic]
         if of_topic:
             parts += [f"### {title}", *[f"- {describe(finding)}" for finding in of_topic]]
+    parts += [note for note in notes if note]
     legend = (
-        "Mean ± spread over seeds, shares in percent. Chance guesses; the pixel neighbour takes the concept of the "
-        "nearest training drawing in raw pixels, reads no words and cannot name unseen concepts. Alignment and "
-        "uniformity: lower is better."
+        "Mean ± spread over seeds, shares in percent. Chance guesses: 1 / number of classes. The pixel neighbour takes "
+        "the concept of the nearest training drawing in raw pixels: it is told each training drawing's true concept, "
+        "reads no words and cannot name unseen concepts. Alignment and uniformity: lower is better."
     )
     parts += ["## Tables", legend]
     for name, table in tables.items():

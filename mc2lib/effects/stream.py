@@ -19,10 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mc2lib.effects.crops import resize_crops
 from mc2lib.effects.images import Pixels, decode, read_shards
 from mc2lib.errors import InputError
 from mc2lib.hashing import key, mix
-from mc2lib.params import Languages
+from mc2lib.params import Languages, RandomResizedCrop
 
 #: Rows that are held and shuffled together; a smaller pool is shuffled as a whole.
 WINDOW = 1 << 20
@@ -31,8 +32,8 @@ READ = 1 << 14
 
 Item = TypeVar("Item")
 
-#: Images and texts of some rows of a window.
-Take = Callable[[pa.Table, np.ndarray], tuple[Pixels, list[str]]]
+#: Images and texts of some rows of a window, which stand at these places of the stream.
+Take = Callable[[pa.Table, np.ndarray, np.ndarray], tuple[Pixels, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def stream_batches(
     steps: range,
     rank: int = 0,
     world: int = 1,
+    crop: RandomResizedCrop | None = None,
 ) -> Iterator[Batch]:
     """Yield one rank's batches for the given steps.
 
@@ -152,11 +154,13 @@ def stream_batches(
         steps: the steps to yield; a run that continues starts above 0.
         rank: this rank, of `world`.
         world: number of ranks.
+        crop: what part of an image is taken; the whole if left out.
     """
 
-    def take(window: pa.Table, rows: np.ndarray) -> tuple[Pixels, list[str]]:
+    def take(window: pa.Table, rows: np.ndarray, positions: np.ndarray) -> tuple[Pixels, list[str]]:
         pairs = window.take(rows)
-        return images.take(pairs["image"].to_pylist()), pairs["alt_text"].to_pylist()
+        found = images.take(pairs["image"].to_pylist())
+        return found if crop is None else resize_crops(found, positions, seed, crop), pairs["alt_text"].to_pylist()
 
     return cut_batches(stream_windows(paths, languages, seed), take, batch_size, steps, rank, world)
 
@@ -179,7 +183,7 @@ def cut_batches(
         while len(wanted):
             inside = wanted[wanted < start + table.num_rows]
             if len(inside):
-                parts.append(take(table, inside - start))
+                parts.append(take(table, inside - start, inside))
                 wanted = wanted[len(inside) :]
             if len(wanted):
                 start += table.num_rows

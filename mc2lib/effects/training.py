@@ -21,9 +21,22 @@ from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
 from mc2lib.params import Machine, Params
 from mc2lib.schemas import CURATED
-from mc2lib.training.plan import plan_arm
+from mc2lib.training.plan import divide_batches, plan_arm
 
 RUN_BYTES = 200_000_000  # a laptop run's checkpoint, written beside the old one, with room to spare
+#: Modules that a run's weights follow from, whoever starts it: an edit of one trains every run again.
+CODE = (
+    "hashing",
+    "training",
+    "effects.checkpoints",
+    "effects.crops",
+    "effects.images",
+    "effects.ranks",
+    "effects.sharding",
+    "effects.stream",
+    "effects.training",
+    "effects.vocabulary",
+)
 CORES_A_RANK = 2  # two threads in a rank beat two ranks (docs/log.md): no gradient is copied or sent
 
 
@@ -40,7 +53,8 @@ def train_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
 
     Raises:
         InputError: the arm is unknown, its data is missing, or the disk is too full.
-        RuntimeError: a rank died; the next call continues from the last checkpoint.
+        RuntimeError: a rank died, and the next call continues from the last checkpoint; or it stopped with an error,
+            such as a loss that is no finite number, which the message repeats.
     """
     params.arm(arm)
     paths = Paths(root)
@@ -65,7 +79,8 @@ def launch(module: str, arguments: Sequence[str], ranks: int, machine: Machine, 
         title: of the run, for the error.
 
     Raises:
-        RuntimeError: a rank died; the next call continues from the last checkpoint.
+        RuntimeError: a rank died, and the next call continues from the last checkpoint; or it stopped with an error,
+            which the message repeats.
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     command += ["--module", module, *arguments]
@@ -82,9 +97,9 @@ def launch(module: str, arguments: Sequence[str], ranks: int, machine: Machine, 
             run.terminate()
             raise
     if run.returncode != 0:
-        raise RuntimeError(
-            f"{title}: a rank died with exit status {run.returncode}; run again to continue\n" + "\n".join(tail)
-        )
+        fault = next((line for line in tail if line.startswith("error: ")), None)
+        died = f"a rank died with exit status {run.returncode}; run again to continue"
+        raise RuntimeError("\n".join([f"{title}: {f'a rank stopped: {fault}' if fault else died}", *tail]))
 
 
 def _relay(lines: Any) -> list[str]:
@@ -99,7 +114,7 @@ def _relay(lines: Any) -> list[str]:
 def count_ranks(machine: Machine, batches: Sequence[int]) -> int:
     """One rank a GPU, else one for every two cores; the largest such number that divides every batch."""
     wanted = count_gpus() or max(1, count_workers(machine) // CORES_A_RANK)
-    return max(n for n in range(1, wanted + 1) if all(batch % n == 0 for batch in batches))
+    return divide_batches(batches, wanted)
 
 
 def curated_shards(paths: Paths, params: Params, arm: str, seed: int) -> list[Path]:

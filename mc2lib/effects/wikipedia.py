@@ -16,15 +16,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from mc2lib.effects.claims import claim
 from mc2lib.effects.config import load_params
 from mc2lib.effects.counting import StoredCounts, count_language, merge_stored, open_counts, remove_counts
-from mc2lib.effects.coverage import label_coverage
+from mc2lib.effects.coverage import find_unreached, label_coverage
 from mc2lib.effects.dumps import Article, Part, read_articles, read_namespaces, split_dump
 from mc2lib.effects.dumps import Tally as PageTally
 from mc2lib.effects.engine import TaskFailure, keep_engine, run_tasks
@@ -40,18 +38,18 @@ from mc2lib.effects.fetch import (
     pageview_files,
 )
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json, write_table
-from mc2lib.effects.metadata import CARD, compare_english, make_card, summarise_card
+from mc2lib.effects.metadata import CARD, compare_english, make_card, summarise_card, write_other
 from mc2lib.effects.pageviews import FILE_NAME, count_view_files, keep_articles, split_views
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.wordnets import read_wndb, read_wordnets
 from mc2lib.errors import InputError, nearest
-from mc2lib.languages import MERGED, WIKIPEDIAS, WORDNET_CODES
+from mc2lib.languages import MERGED, OTHER, WIKIPEDIAS, WORDNET_CODES
 from mc2lib.metadata.card import summarise_coverage, summarise_cuts
-from mc2lib.metadata.merge import merge_sources
-from mc2lib.metadata.pmi import best_bigrams, best_unigrams
+from mc2lib.metadata.merge import Source, merge_sources
+from mc2lib.metadata.pmi import pair_source, word_source
 from mc2lib.metadata.segment import joiner, make_segmenter
 from mc2lib.metadata.titles import Tally as LineTally
-from mc2lib.metadata.titles import best_titles, fold_namespaces
+from mc2lib.metadata.titles import fold_namespaces
 from mc2lib.params import Machine, Metadata, Params, Wikipedia
 from mc2lib.schemas import METADATA
 
@@ -132,8 +130,9 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
         manners: how the mirror is asked.
 
     Returns:
-        the card, what was missing and what failed. A language without dump, WordNet or page views is built from
-        what it has.
+        the card, what was missing and what failed. The last language is `other`, whose list unites all lists in the
+        folder that no label of `curate_pool.lid_model` reaches. A language without dump, WordNet or page views is
+        built from what it has.
 
     Raises:
         InputError: a language is unknown, another build holds the folder, or there is no source at all.
@@ -166,8 +165,9 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
         cards, more_failed = _build_lists(tasks, params.machine)
         if not cards:
             raise InputError(str(folder), "no list could be built", next(iter((failed | more_failed).values())))
+        cards[OTHER] = _build_other(folder, params.curate_pool.lid_model)
         outcome = Outcome(
-            pd.concat([cards[language] for language in wikis if language in cards], ignore_index=True),
+            pd.concat([cards[language] for language in (*wikis, OTHER) if language in cards], ignore_index=True),
             _missing(wikis, dumps, views, lemmas, missing),
             failed | more_failed,
         )
@@ -525,6 +525,29 @@ def _build_lists(tasks: Sequence[_ListTask], machine: Machine) -> tuple[dict[str
     return cards, {language: str(InputError(*fault)) for language, fault in faults.items()}
 
 
+def _build_other(folder: Path, lid_model: str | None) -> pd.DataFrame:
+    """Unite the lists in the folder that no label of the language-id model reaches; nothing if that was done."""
+    target = folder / "metadata" / f"{OTHER}.parquet"
+    built = {path.stem: path for path in (folder / "metadata").glob("*.parquet") if path.stem in WIKIPEDIAS}
+    lists = {language: built[language] for language in find_unreached(built, Path(lid_model) if lid_model else None)}
+    made = digest({"version": VERSION, "lists": {language: file_digest(path) for language, path in lists.items()}})
+    stamp = folder / "work" / "lists" / f"{OTHER}.json"
+    rows = _known_card(stamp, target, made)
+    if rows is None:
+        rows = write_other(lists, target).to_dict("records")
+        write_json({"made": made, "list": file_digest(target), "card": rows}, stamp)
+    return pd.DataFrame(rows, columns=list(CARD))
+
+
+def _known_card(stamp: Path, target: Path, made: str) -> list[dict[str, Any]] | None:
+    """The card of the list at `target`, if it is whole and made from what `made` digests."""
+    if not stamp.exists() or not target.exists():
+        return None
+    known = read_json(stamp)
+    rows: list[dict[str, Any]] = known["card"]
+    return rows if known["made"] == made and known["list"] == file_digest(target) else None
+
+
 def build_list(task: _ListTask) -> list[dict[str, Any]]:
     """Merge a language's counts, rank and cut its sources, and write its list; nothing if it is there already.
 
@@ -544,26 +567,16 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
         }
     )
     stamp = task.work.with_suffix(".json")
-    if stamp.exists() and task.target.exists():
-        known = read_json(stamp)
-        if known["made"] == made and known["list"] == file_digest(task.target):
-            rows: list[dict[str, Any]] = known["card"]
-            return rows
+    if (known := _known_card(stamp, task.target, made)) is not None:
+        return known
     counted = merge_stored([open_counts(part) for part in task.parts], task.work, task.budget) if task.parts else None
     viewed = open_counts(task.views) if task.views else None
     views = keep_articles(viewed, task.work.with_name(task.language + ".titles"), namespaces) if viewed else None
-    kept = _keep_best(task, counted, views)
-    table = merge_sources(kept, task.rules.entry_characters)
-    write_table(table, task.target, METADATA)
-    candidates = {
-        "wordnet": len(task.lemmas),
-        "unigram": _at_least(task.minimum_count, counted.word_blocks()) if counted else 0,
-        "bigram": _at_least(task.bigram_minimum_count, (c for _, c in counted.pair_blocks())) if counted else 0,
-        "title": views.words if views else 0,
-    }
+    merged = merge_sources(_sources(task, counted, views), task.rules)
+    write_table(merged.table, task.target, METADATA)
     text = "Wikipedia" if counted else ""
     origins = {"wordnet": task.origin, "unigram": text, "bigram": text, "title": "page views" if views else ""}
-    card = make_card(table, task.language, candidates, {k: len(v) for k, v in kept.items()}, task.rules, origins)
+    card = make_card(merged, task.language, origins)
     titles = {
         "namespaces": sorted(namespaces) if namespaces else "none known: a colon without a space behind is one's",
         "titles_in_namespaces": viewed.words - views.words if viewed and views else 0,
@@ -582,17 +595,15 @@ def _namespaces(dumps: Sequence[Path]) -> frozenset[str] | None:
     return fold_namespaces(names) if names else None
 
 
-def _at_least(minimum: int, blocks: Iterable[npt.NDArray[np.int64]]) -> int:
-    """How many counts are not below a minimum."""
-    return sum(int((block >= minimum).sum()) for block in blocks)
-
-
-def _keep_best(task: _ListTask, counted: StoredCounts | None, views: StoredCounts | None) -> dict[str, list[str]]:
-    unigrams = best_unigrams(counted, task.rules, task.minimum_count) if counted else []
-    between = joiner(task.language, task.segmenter)
-    bigrams = best_bigrams(counted, len(unigrams), between, task.rules, task.bigram_minimum_count) if counted else []
-    titles = best_titles(views, task.rules) if views else []
-    return {"wordnet": list(task.lemmas), "unigram": unigrams, "bigram": bigrams, "title": titles}
+def _sources(task: _ListTask, counted: StoredCounts | None, views: StoredCounts | None) -> dict[str, Source]:
+    sources = {"wordnet": Source.listed(task.lemmas)}
+    if counted:
+        between = joiner(task.language, task.segmenter)
+        sources["unigram"] = word_source(counted, task.minimum_count)
+        sources["bigram"] = pair_source(counted, between, task.rules, task.bigram_minimum_count)
+    if views:
+        sources["title"] = word_source(views)
+    return sources
 
 
 # ---------------------------------------------------------------------- tasks and their stamps

@@ -17,6 +17,8 @@ RECALLS = (1, 5, 10)
 ENGLISH = "en"
 #: The mean over all languages but English, each with the same weight.
 MACRO = "macro"
+#: How many pairs the run saw, of its own record; a number of the run beside what its features measure.
+SEEN_PAIRS = "seen_pairs"
 
 
 class Measure(NamedTuple):

@@ -24,7 +24,8 @@ COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("world_alignment", "Others alignment", False),
     ("image_uniformity", "Image uniformity", False),
 )
-CONTROLS = ("chance", "pixel neighbour")
+CHANCE = "chance"
+CONTROLS = (CHANCE, "pixel neighbour")
 
 
 def order_arms(measures: pd.DataFrame, arms: Sequence[str]) -> list[str]:
@@ -67,8 +68,8 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
     shown = pd.DataFrame({"arm": table["arm"], "seeds": table["seeds"]})
     for measure, heading, is_share in COLUMNS:
         if table[measure].notna().any():
-            pairs = zip(table[measure], table[f"{measure}_spread"], strict=True)
-            shown[heading] = [format_pair(mean, spread, is_share) for mean, spread in pairs]
+            rows = zip(table["arm"], table[measure], table[f"{measure}_spread"], strict=True)
+            shown[heading] = [format_pair(mean, spread, is_share, decimals_of(arm)) for arm, mean, spread in rows]
     return shown
 
 
@@ -89,16 +90,27 @@ def format_seeds(measures: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _format(value: float, is_share: bool) -> str:
+def decimals_of(arm: str) -> int:
+    """Decimals of an arm's percentages: two for chance, which is exact, one for what is measured."""
+    return 2 if arm == CHANCE else 1
+
+
+def _format(value: float, is_share: bool, decimals: int = 1) -> str:
     """Rounded off the last bits first, so that 0.25 % reads the same however it was summed."""
-    return f"{round(100 * value, 9):.1f}" if is_share else f"{value:.3f}"
+    return f"{round(100 * value, 9):.{decimals}f}" if is_share else f"{value:.3f}"
 
 
-def format_pair(mean: float | None, spread: float | None, is_share: bool) -> str:
-    """ "33.1 ± 0.8" in percent for shares, "1.234 ± 0.010" otherwise, nothing where there is no value."""
+def format_pair(mean: float | None, spread: float | None, is_share: bool, decimals: int = 1) -> str:
+    """ "33.1 ± 0.8" in percent for shares, "1.234 ± 0.010" otherwise, nothing where there is no value.
+
+    Args:
+        mean, spread: of a measure; shares in 0..1.
+        is_share: whether it is a share.
+        decimals: of a share's percentage.
+    """
     if mean is None or spread is None or pd.isna(mean):
         return ""
-    return f"{_format(mean, is_share)} ± {_format(spread, is_share)}"
+    return f"{_format(mean, is_share, decimals)} ± {_format(spread, is_share, decimals)}"
 
 
 def format_markdown(table: pd.DataFrame) -> str:

@@ -17,6 +17,9 @@ from mc2lib.figures.style import axes
 #: Colour-blind safe (Wong, 2011, as in seaborn's palette); never the only carrier of a difference.
 BLUE, ORANGE, GREY = "#0173b2", "#c45a00", "#7a7a7a"
 PANELS = (("en_top1", "English", BLUE), ("world_top1", "the other languages", ORANGE))
+#: The side of an effect's bar: tinted by whose the bar is.
+SIDES = {"paper": "#e3ebf4", "ours": "#f6eee0"}
+COLOURS = {"shows": BLUE, "reversed": ORANGE, "unresolved": ORANGE, "reported": GREY}
 CONTROL_LINES: dict[str, Literal["--", ":"]] = {"pixel neighbour": "--", "chance": ":"}
 
 
@@ -36,8 +39,12 @@ class EffectLike(Protocol):
         """What it is a difference of."""
 
     @property
+    def bar(self) -> str:
+        """Whose the direction is: paper, ours or none."""
+
+    @property
     def sign(self) -> int:
-        """The paper's: +1, -1, or 0 for none."""
+        """The bar's: +1, -1, or 0 for none."""
 
 
 class FindingLike(Protocol):
@@ -60,8 +67,8 @@ class FindingLike(Protocol):
         """Sample standard deviation over seeds."""
 
     @property
-    def shows(self) -> bool:
-        """Whether it came out as the paper has it."""
+    def verdict(self) -> str:
+        """shows, reversed, unresolved, or reported where there is no bar."""
 
 
 def plot_arms(measures: pd.DataFrame, controls: pd.DataFrame, arms: Sequence[str]) -> Figure:
@@ -177,15 +184,16 @@ def plot_languages(measures: pd.DataFrame, arms: Sequence[str], languages: Seque
 
 
 def plot_effects(findings: Iterable[FindingLike]) -> Figure:
-    """The effects as a forest: each difference between arms, seed by seed, and the side the paper puts it on.
+    """The effects as a forest: each difference between arms, seed by seed, and the side that its bar asks for.
 
     Args:
         findings: those on accuracies are drawn, in percentage points; those on geometry have another
             unit and are left to the report.
 
     Returns:
-        a figure; the tinted side is the paper's, a filled mean shows, a hollow one does not, a grey
-        diamond has no direction in the paper; bars are the mean plus and minus the spread.
+        a figure; the tinted side is the bar's, in one tint the paper's and in another ours; a filled
+        mean is resolved (it shows, or is reversed), a hollow one is not, a grey diamond has no bar;
+        error bars are the mean plus and minus the spread.
     """
     shown = [finding for finding in findings if finding.effect.measure.endswith("top1")]
     figure, (panel,) = axes(9.2, 1.2 + 0.33 * max(len(shown), 1))
@@ -197,34 +205,31 @@ def plot_effects(findings: Iterable[FindingLike]) -> Figure:
     panel.axvline(0, color="black", linewidth=1)
     panel.set_xlim(-reach, reach)
     panel.set_xlabel("difference, percentage points of top-1")
-    panel.set_title("The paper's effects, here", loc="left")
+    panel.set_title("The effects, here", loc="left")
     for y, finding in enumerate(shown):
-        word = "–" if finding.effect.sign == 0 else "shows" if finding.shows else "does not show"
-        colour = BLUE if finding.shows else GREY if finding.effect.sign == 0 else ORANGE
         if y and finding.effect.topic != shown[y - 1].effect.topic:
             panel.axhline(y - 0.5, color="0.6", linewidth=1)
         panel.annotate(
-            word,
+            "–" if finding.verdict == "reported" else finding.verdict,
             (1.01, y),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=8.5,
-            color=colour,
+            color=COLOURS[finding.verdict],
             annotation_clip=False,
         )
-    figure.legend(handles=_effect_handles(), loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(handles=_effect_handles(), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
 def _draw_effect(panel: Axes, y: int, finding: FindingLike, reach: float) -> None:
-    sign = finding.effect.sign
-    colour = GREY if sign == 0 else BLUE if finding.shows else ORANGE
+    sign, colour = finding.effect.sign, COLOURS[finding.verdict]
     if sign != 0:
-        panel.barh(y, sign * reach, height=0.8, color="#e9eef4", zorder=0)
+        panel.barh(y, sign * reach, height=0.8, color=SIDES[finding.effect.bar], zorder=0)
     values = 100 * np.asarray(finding.differences)
     panel.errorbar(100 * finding.mean, y, xerr=100 * finding.spread, color=colour, capsize=3, linewidth=1.5, zorder=3)
     panel.scatter(values, np.full(len(values), y), s=9, color="black", linewidths=0, zorder=6)
-    face = colour if finding.shows or sign == 0 else "white"
+    face = "white" if finding.verdict == "unresolved" else colour
     panel.scatter(
         100 * finding.mean,
         y,
@@ -244,10 +249,12 @@ def _effect_handles() -> list[Any]:
         )
 
     return [
-        Line2D([], [], linestyle="", marker="s", markersize=9, color="#e9eef4", label="the paper's side"),
+        Line2D([], [], linestyle="", marker="s", markersize=9, color=SIDES["paper"], label="the paper's side"),
+        Line2D([], [], linestyle="", marker="s", markersize=9, color=SIDES["ours"], label="our bar's side"),
         point("mean: shows", BLUE, BLUE),
-        point("mean: does not show", ORANGE, "white"),
-        point("mean: no direction stated", GREY, GREY, "D"),
+        point("mean: reversed", ORANGE, ORANGE),
+        point("mean: unresolved", ORANGE, "white"),
+        point("mean: no bar", GREY, GREY, "D"),
         point("a seed", "black", "black", size=3),
     ]
 

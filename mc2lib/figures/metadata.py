@@ -7,6 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from mc2lib.figures.style import axes
+from mc2lib.languages import OTHER
 
 
 def plot_entries(card: pd.DataFrame) -> Figure:
@@ -40,9 +41,14 @@ def plot_scripts(summary: pd.DataFrame) -> Figure:
     """Languages and entries of each script.
 
     Args:
-        summary: columns script, total (entries), one row a language.
+        summary: index language, columns script, total (entries); `other` is of no script and left out.
     """
-    grouped = summary.groupby("script")["total"].agg(["size", "sum"]).sort_values("sum", ascending=False)
+    grouped = (
+        summary.drop(index=OTHER, errors="ignore")
+        .groupby("script")["total"]
+        .agg(["size", "sum"])
+        .sort_values("sum", ascending=False)
+    )
     figure, (left, right) = axes(9.0, 0.6 + 0.17 * len(grouped), columns=2)
     for ax, column, label in ((left, "size", "languages"), (right, "sum", "entries")):
         ax.plot(grouped[column], grouped.index, "o", color=sns.color_palette("colorblind")[0])

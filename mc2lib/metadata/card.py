@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from mc2lib.languages import OTHER, metadata_language, script
-from mc2lib.metadata.merge import SOURCES
-from mc2lib.params import Metadata
+from mc2lib.metadata.merge import SOURCES, Walk
 
 #: First words of Unicode's names of the letters of a script, where they are not the script's name.
 _LETTERS = {
@@ -27,29 +25,23 @@ _LETTERS = {
 }
 
 
-def count_cuts(candidates: Mapping[str, int], kept: Mapping[str, int], rules: Metadata) -> dict[str, tuple[int, int]]:
-    """How many candidates of each source the recipe's share left out, and how many more its cap did.
+def count_cuts(walk: Walk) -> tuple[int, int]:
+    """How many candidates of a source were not reached because of its share, and how many more because of its cap.
 
     Args:
-        candidates: by source, how many entries it offered.
-        kept: by source, how many shares and caps kept.
-        rules: shares and caps. Where bigrams are kept by their PMI, all beyond a cap that was reached count as its.
+        walk: how far down the source its list goes.
 
     Returns:
-        by source (below the share, beyond the cap); with what was kept they add up to the candidates.
+        (below the share, beyond the cap); with the entries that are new, held already or unusable they add up to the
+        candidates. Where the cap was reached, as many count as beyond it as the share would have allowed more.
 
     Source: MetaCLIP 2, §3.1.
     """
-    bigrams = candidates.get("bigram", 0)
-    by_pmi = bigrams if kept.get("bigram", 0) == rules.bigram_cap else kept.get("bigram", 0)
-    by_share = math.ceil(rules.bigram_share * kept.get("unigram", 0))
-    allowed = {
-        "unigram": math.ceil(rules.unigram_share * candidates.get("unigram", 0)),
-        "bigram": min(by_share if rules.bigram_rule == "share" else by_pmi, bigrams),
-        "title": math.ceil(rules.title_share * candidates.get("title", 0)),
-    }
-    caps = {"unigram": rules.unigram_cap, "bigram": rules.bigram_cap, "title": rules.title_cap}
-    return {name: (candidates.get(name, 0) - most, max(0, most - caps[name])) for name, most in allowed.items()}
+    left = walk.candidates - walk.new - walk.held - walk.unusable
+    if walk.allowance is None or walk.new < walk.allowance.cap:
+        return left, 0
+    beyond = min(left, max(0, walk.allowance.share - walk.allowance.cap))
+    return left - beyond, beyond
 
 
 def count_letters(entries: Iterable[str], language: str) -> tuple[int, int]:
@@ -83,14 +75,14 @@ def summarise_cuts(card: pd.DataFrame) -> pd.DataFrame:
     """What became of the candidates of each source, over all languages.
 
     Args:
-        card: see `mc2lib.effects.metadata.make_card`.
+        card: see `mc2lib.effects.metadata.make_card`; rows of `other`, which repeat those of others, are left out.
 
     Returns:
         index source; `languages` that have it, and how many of their lists the cap cut (`capped`); `candidates`, which
         are the sum of those below the share, beyond the cap, `elsewhere` (of an earlier source, too long or
         nothing but punctuation) and of the `entries`.
     """
-    present = card[card["candidates"] > 0].groupby("source")
+    present = card[(card["candidates"] > 0) & (card["language"] != OTHER)].groupby("source")
     columns = ["candidates", "below_share", "beyond_cap", "elsewhere", "entries"]
     counts = present.agg(languages=("language", "size"), capped=("cut_by_cap", "sum")).join(present[columns].sum())
     return counts.loc[[source for source in SOURCES if source in counts.index]]
@@ -105,15 +97,19 @@ def cover_labels(labels: Sequence[str], languages: Sequence[str]) -> pd.DataFram
 
     Returns:
         a row a metadata language that has a list or a label, `other` last: `list`, whether it has one, and
-        `labels`, those that mean it, without `__label__`. Texts of a language with labels and no list are matched
-        against nothing; a list without labels is used only for texts that a pool declares to be of its language.
+        `labels`, those that mean it, without `__label__`. Texts of a language with labels and no list are `other`;
+        a list without labels is part of the list of `other`, and is used by itself only for texts that a pool
+        declares to be of its language.
 
     Source: MetaCLIP 2, §3.2.
     """
-    found: dict[str, list[str]] = {language: [] for language in languages}
+    found: dict[str, list[str]] = {language: [] for language in languages if language != OTHER}
+    lists = list(found)
+    if OTHER in languages:
+        found[OTHER] = []
     for label in labels:
         found.setdefault(metadata_language(label), []).append(label.removeprefix("__label__"))
-    names = [*languages, *sorted(found.keys() - set(languages) - {OTHER}), *([OTHER] if OTHER in found else [])]
+    names = [*lists, *sorted(found.keys() - set(lists) - {OTHER}), *([OTHER] if OTHER in found else [])]
     rows = {name: {"list": name in languages, "labels": " ".join(sorted(found[name]))} for name in names}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["list", "labels"]).rename_axis("language")
 
@@ -129,8 +125,8 @@ def summarise_coverage(coverage: pd.DataFrame) -> pd.DataFrame:
     """
     has_label, is_other = coverage["labels"] != "", coverage.index == OTHER
     parts = {
-        "list and label": coverage[coverage["list"] & has_label],
-        "list that no label finds": coverage[coverage["list"] & ~has_label],
+        "list and label": coverage[coverage["list"] & has_label & ~is_other],
+        "list that no label finds": coverage[coverage["list"] & ~has_label & ~is_other],
         "label without a list": coverage[~coverage["list"] & ~is_other],
         "label of no metadata language": coverage[is_other],
     }

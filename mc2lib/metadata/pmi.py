@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mc2lib.metadata.rank import cut_bigrams, cut_unigrams
+from mc2lib.metadata.merge import Source
+from mc2lib.metadata.rank import admit_bigrams
 from mc2lib.params import Metadata
 
 Integers = npt.NDArray[np.int64]
@@ -46,34 +47,32 @@ class Counted(Protocol):
         """The words of some rows."""
 
 
-def best_unigrams(counted: Counted, rules: Metadata, minimum_count: int = 1) -> list[str]:
-    """The words that the recipe keeps: a share of them, at most a cap, by falling count.
+def word_source(counted: Counted, minimum_count: int = 1) -> Source:
+    """Words, or titles and their views, by falling count, as a source of entries.
 
     Args:
-        counted: counts of a language's text.
-        rules: `unigram_share` and `unigram_cap`.
-        minimum_count: rarer words are no candidates: they are not in what the share is taken of.
+        counted: counts of a language's text, or views of its titles.
+        minimum_count: rarer words are no candidates: they are not in what a share is taken of.
 
     Source: MetaCLIP 2, §3.1.
     """
     candidates = sum(int((block >= minimum_count).sum()) for block in counted.word_blocks())
-    kept = len(cut_unigrams(range(candidates), rules))  # type: ignore[arg-type]  # only the number matters
-    return rank_words(counted, kept, minimum_count)
+    return Source(candidates, lambda top: rank_words(counted, top, minimum_count))
 
 
-def best_bigrams(counted: Counted, unigrams: int, between: str, rules: Metadata, minimum_count: int = 1) -> list[str]:
-    """The bigrams that `bigram_rule` keeps, by falling PMI.
+def pair_source(counted: Counted, between: str, rules: Metadata, minimum_count: int = 1) -> Source:
+    """Bigrams by falling PMI, as a source of entries.
 
     Args:
         counted: counts of a language's text.
-        unigrams: how many unigrams were kept.
         between: what joins two words, see `mc2lib.metadata.segment.joiner`.
-        rules: shares and caps.
+        rules: by `bigram_rule: pmi`, only those above `bigram_pmi` are handed out.
         minimum_count: rarer pairs are no candidates.
 
     Source: MetaCLIP 2, §3.1.
     """
-    return cut_bigrams(rank_pairs(counted, between, rules.bigram_cap, minimum_count), unigrams, rules)
+    candidates = sum(int((counts >= minimum_count).sum()) for _, counts in counted.pair_blocks())
+    return Source(candidates, lambda top: admit_bigrams(rank_pairs(counted, between, top, minimum_count), rules))
 
 
 def rank_words(counted: Counted, top: int | None = None, minimum_count: int = 1) -> list[str]:

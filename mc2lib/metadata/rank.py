@@ -1,4 +1,4 @@
-"""Ranking each source's entries and cutting the lists, by the recipe's shares and caps."""
+"""Ranking each source's entries, and how many of them the recipe's shares and caps allow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from mc2lib.metadata.words import Clause, count_words, join_words, phrase_frequency
@@ -68,27 +69,36 @@ def rank_titles(names: Iterable[str], frequencies: Mapping[str, float], language
     return sorted(distinct, key=lambda name: -phrase_frequency(name, frequencies, language))
 
 
-def cut_unigrams(ranked: Sequence[str], rules: Metadata) -> list[str]:
-    """The top `unigram_share` of the words, at most `unigram_cap`."""
-    return list(ranked[: min(math.ceil(rules.unigram_share * len(ranked)), rules.unigram_cap)])
+@dataclass(frozen=True)
+class Allowance:
+    """How many new entries of a source the recipe allows: the lesser of its share and its cap."""
+
+    share: int
+    cap: int
 
 
-def cut_bigrams(ranked: Sequence[tuple[str, float]], unigrams: int, rules: Metadata) -> list[str]:
-    """The bigrams that `bigram_rule` keeps.
+def allow_unigrams(candidates: int, rules: Metadata) -> Allowance:
+    """`unigram_share` of the candidates, at most `unigram_cap`."""
+    return Allowance(math.ceil(rules.unigram_share * candidates), rules.unigram_cap)
+
+
+def allow_bigrams(candidates: int, unigrams: int, rules: Metadata) -> Allowance:
+    """As many bigrams as `bigram_rule` says, at most `bigram_cap`.
 
     Args:
-        ranked: bigrams with their PMI, best first.
+        candidates: bigrams offered.
         unigrams: how many unigrams were kept.
-        rules: `share` keeps `bigram_share` as many as unigrams, `pmi` all above `bigram_pmi`; both
-            at most `bigram_cap`.
+        rules: `share` allows `bigram_share` as many as unigrams, `pmi` any number (see `admit_bigrams`).
     """
-    if rules.bigram_rule == "share":
-        allowed = math.ceil(rules.bigram_share * unigrams)
-    else:
-        allowed = sum(pmi > rules.bigram_pmi for _, pmi in ranked)
-    return [bigram for bigram, _ in ranked[: min(allowed, rules.bigram_cap)]]
+    by_share = rules.bigram_rule == "share"
+    return Allowance(math.ceil(rules.bigram_share * unigrams) if by_share else candidates, rules.bigram_cap)
 
 
-def cut_titles(ranked: Sequence[str], rules: Metadata) -> list[str]:
-    """The top `title_share` of the titles, at most `title_cap`."""
-    return list(ranked[: min(math.ceil(rules.title_share * len(ranked)), rules.title_cap)])
+def allow_titles(candidates: int, rules: Metadata) -> Allowance:
+    """`title_share` of the candidates, at most `title_cap`."""
+    return Allowance(math.ceil(rules.title_share * candidates), rules.title_cap)
+
+
+def admit_bigrams(ranked: Iterable[tuple[str, float]], rules: Metadata) -> list[str]:
+    """The bigrams of `ranked` (bigram, PMI) that `bigram_rule` admits: by `pmi` those above `bigram_pmi`, or all."""
+    return [bigram for bigram, pmi in ranked if rules.bigram_rule == "share" or pmi > rules.bigram_pmi]

@@ -29,9 +29,6 @@ from numba import njit
 
 from mc2lib.languages import MERGED, WIKIPEDIAS
 from mc2lib.metadata.count import Bytes, Counts, Integers, Table, code_point, hash_bytes, intern
-from mc2lib.metadata.pmi import Counted, rank_words
-from mc2lib.metadata.rank import cut_titles
-from mc2lib.params import Metadata
 
 #: Desktop, mobile and the free mobile site of a Wikipedia.
 SITES = ("", ".m", ".zero")
@@ -116,34 +113,6 @@ def add_views(table: Table, lines: Bytes, tally: Tally) -> Iterator[Counts]:
 
     yield from table.fill(step)
     tally.add(numbers)
-
-
-def rank_views(viewed: Counted, top: int | None = None, minimum_views: int = 1) -> list[str]:
-    """Titles by falling views; equals in code point order.
-
-    Args:
-        viewed: one language's titles and their views.
-        top: how many at most; None is all.
-        minimum_views: titles viewed less are left out.
-
-    Source: MetaCLIP 2, §3.1.
-    """
-    return rank_words(viewed, top, minimum_views)
-
-
-def best_titles(viewed: Counted, rules: Metadata, minimum_views: int = 1) -> list[str]:
-    """The titles that the recipe keeps: a share of them, at most a cap, by falling views.
-
-    Args:
-        viewed: one language's titles and their views.
-        rules: `title_share` and `title_cap`.
-        minimum_views: titles viewed less are no candidates: they are not in what the share is taken of.
-
-    Source: MetaCLIP 2, §3.1.
-    """
-    candidates = sum(int((block >= minimum_views).sum()) for block in viewed.word_blocks())
-    kept = len(cut_titles(range(candidates), rules))  # type: ignore[arg-type]  # only the number matters
-    return rank_views(viewed, kept, minimum_views)
 
 
 def find_articles(titles: pa.LargeBinaryArray, namespaces: frozenset[str] | None) -> npt.NDArray[np.bool_]:

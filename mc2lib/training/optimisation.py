@@ -42,7 +42,7 @@ def take_step(
     training: Training,
     bf16: bool,
 ) -> Tensor:
-    """Forward, backward, clip, update; returns this rank's loss, detached.
+    """Forward, backward, clip if the recipe says so, update; returns this rank's loss, detached.
 
     Args:
         model: the (wrapped) open_clip model.
@@ -51,7 +51,7 @@ def take_step(
         images: float32 [B, 3, H, W], this rank's.
         texts: int64 [B, T], this rank's.
         rate: learning rate of this step.
-        training: for the clipping norm.
+        training: for `grad_clip`, the norm that the gradient of all parameters together is cut to; `none` cuts nothing.
         bf16: whether to autocast to bfloat16; the loss is always float32.
     """
     for group in optimizer.param_groups:
@@ -61,7 +61,8 @@ def take_step(
         out = model(images, texts)
     value = loss(out["image_features"].float(), out["text_features"].float(), out["logit_scale"].float())
     value.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip)
+    if training.grad_clip != "none":
+        torch.nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip)
     optimizer.step()
     core: Any = getattr(model, "module", model)
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """Algorithm 1 word for word, slowly: an Aho-Corasick automaton over characters, and loops.
 
-Written from the recipe alone; it shares no code with what it checks.
+Written from the recipe alone; it shares no code, and no argument but `kana`, with what it checks. It knows no
+languages: whether an end of an entry needs a border is said by that end's character alone.
 """
 
 from __future__ import annotations
@@ -9,25 +10,31 @@ import unicodedata
 
 import ahocorasick
 
-NO_BORDER = (
-    "CJK UNIFIED",
-    "CJK COMPATIBILITY IDEOGRAPH",
-    "HIRAGANA",
-    "KATAKANA",
-    "HALFWIDTH KATAKANA",
-    "IDEOGRAPHIC",
+#: How Unicode's names of the characters begin that are written without spaces between words.
+UNSPACED = (
+    "CJK ",
+    "KANGXI RADICAL",
+    "IDEOGRAPHIC ",
+    "HANGZHOU NUMERAL",
+    "BOPOMOFO ",
     "THAI ",
     "LAO ",
     "MYANMAR ",
     "KHMER ",
     "TIBETAN ",
 )
+KANA = ("HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "VERTICAL KANA")
 ASCII_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
-def needs_no_border(character: str) -> bool:
-    punctuation = character in ASCII_PUNCTUATION or unicodedata.category(character)[0] == "P"
-    return punctuation or unicodedata.name(character, "").startswith(NO_BORDER)
+def needs_border(character: str, kana: bool) -> bool:
+    """`kana`: whether kana need a border, as in the paper."""
+    if character in ASCII_PUNCTUATION or unicodedata.category(character)[0] == "P":
+        return False
+    name = unicodedata.name(character, "")
+    if name.startswith(KANA):
+        return kana
+    return not name.startswith(UNSPACED)
 
 
 def set_off(text: str) -> str:
@@ -38,16 +45,13 @@ def set_off(text: str) -> str:
     return text
 
 
-def find_entries(texts: list[str], entries: list[str], bordered: bool) -> list[list[int]]:
+def find_entries(texts: list[str], entries: list[str], kana: bool = False) -> list[list[int]]:
     """The distinct entries in each text, ascending."""
     needles: dict[str, list[int]] = {}
     for number, entry in enumerate(entries):
-        needle = set_off(entry)
-        if bordered and not needs_no_border(entry[0]):
-            needle = " " + needle
-        if bordered and not needs_no_border(entry[-1]):
-            needle = needle + " "
-        needles.setdefault(needle, []).append(number)
+        before = " " if needs_border(entry[0], kana) else ""
+        after = " " if needs_border(entry[-1], kana) else ""
+        needles.setdefault(before + set_off(entry) + after, []).append(number)
     automaton = ahocorasick.Automaton()
     for needle, numbers in needles.items():
         automaton.add_word(needle, numbers)

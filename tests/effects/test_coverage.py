@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mc2lib.effects.coverage import label_coverage
+from mc2lib.effects.coverage import find_unreached, label_coverage
 from mc2lib.errors import InputError
 from mc2lib.languages import MERGED, WIKIPEDIAS
 from mc2lib.metadata.card import summarise_coverage
@@ -17,6 +17,11 @@ def test_all_labels_of_lid_176_find_a_list_where_there_are_all():
     summary = summarise_coverage(coverage)
     assert summary["labels"].sum() == 176 and summary.loc["label without a list", "languages"] == 0
     assert summary["languages"].tolist() == [173, 324 - 173, 0, 0]
+
+
+def test_what_no_label_of_lid_176_reaches():
+    unreached = find_unreached([language for language in WIKIPEDIAS if language not in MERGED])
+    assert len(unreached) == 324 - 173 and unreached[:2] == ("ab", "ace") and "als" not in unreached
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path):

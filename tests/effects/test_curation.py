@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from mc2lib.curation.curate import INDEX_OF
+from mc2lib.curation.curate import INDEX_OF, find_thresholds
 from mc2lib.effects.config import load_params
 from mc2lib.effects.curation import (
     INDICES,
@@ -19,6 +19,7 @@ from mc2lib.effects.curation import (
     compare_language_id,
     explain_text,
     grade_curation,
+    grade_languages,
     load_counts,
     load_pool,
     match_pools,
@@ -103,10 +104,10 @@ def test_matches_equal_the_oracle(study: Path):
     pool = read_pool(study, "base", 0)
     texts, languages = pool["alt_text"].to_pylist(), pool["language"].to_pylist()
     lists = {language: load_metadata(study, language)["entry"].to_pylist() for language in params.languages}
-    isolated = {language: find_entries(texts, lists[language], language != "ja") for language in params.languages}
+    isolated = {language: find_entries(texts, lists[language]) for language in params.languages}
     expected = {
         "english": isolated["en"],
-        "merged": find_entries(texts, merged_entries(study, params.languages), True),
+        "merged": find_entries(texts, merged_entries(study, params.languages)),
         "isolated": [isolated[language][i] for i, language in enumerate(languages)],
     }
     assert set(expected) == set(INDICES)
@@ -127,6 +128,16 @@ def test_curated_pools_hold_what_the_report_says(study: Path):
         assert pc.min(table["keep_probability"]).as_py() > 0
     assert set(report["curation"]) == set(INDEX_OF)
     assert set(pq.read_table(Paths(study).curated("base", 0, "english"))["language"].to_pylist()) == {"en"}
+
+
+def test_the_recipes_thresholds_are_in_the_results(study: Path):
+    written = pd.read_csv(study / "results" / "thresholds.csv", keep_default_na=False)
+    report = pd.read_csv(study / "report.csv", keep_default_na=False)
+    assert written["language"].tolist() == report.loc[report["curation"] == "isolated", "language"].tolist()
+    matches = pq.read_table(Paths(study).matches("base", 0, "isolated"))
+    balance = find_thresholds(matches, "isolated", load_params(study).curation.t_en)
+    found = written[(written["mix"] == "base") & (written["seed"] == 0)].set_index("language")["t"].to_dict()
+    assert found == dict(zip(balance.groups, balance.t, strict=True))
 
 
 def test_steps_add_up(study: Path):
@@ -153,13 +164,25 @@ def test_nothing_depends_on_processes_shards_or_row_order(study: Path, tmp_path:
 def test_grading_sees_the_file_names_go(study: Path):
     grades = grade_curation(study, load_params(study), "base", 0).set_index(["curation", "noise"])
     assert grades.loc[("raw", "file_name"), "before"] == pytest.approx(0.1)
-    for curation in ("english", "english_metadata", "merged"):
+    for curation in set(INDEX_OF) - {"raw"}:
         rows = grades.loc[curation]
         # no entry stands in IMG_0003.JPG: neither IMG_0003 nor JPG is a word
         assert rows.loc["file_name", "survived"] == rows.loc["file_name", "after"] == 0 < rows.loc["none", "survived"]
     assert grades.groupby("curation")[["before", "after"]].sum().to_numpy() == pytest.approx(1)
     pool, curated = read_pool(study, "base", 0), pq.read_table(Paths(study).curated("base", 0, "merged"))
     assert grades.loc["merged"]["survived"] @ grades.loc["merged"]["before"] == pytest.approx(len(curated) / len(pool))
+
+
+def test_grades_by_language_add_up_to_those_of_all(study: Path):
+    params = load_params(study)
+    grades = grade_languages(study, params, "base", 0, "isolated")
+    assert set(grades["language"]) == {"en", "de", "ja"} and grades["pairs"].sum() == PAIRS
+    whole = grade_curation(study, params, "base", 0).set_index(["curation", "noise"]).loc["isolated"]
+    summed = grades.groupby("noise")[["pairs", "kept"]].sum()
+    assert (summed["kept"] / summed["pairs"]).to_dict() == pytest.approx(whole["survived"].to_dict())
+    assert (grades["kept"] <= grades["matched"]).all() and (grades["matched"] <= grades["pairs"]).all()
+    with pytest.raises(InputError, match="'english' does not match every pair"):
+        grade_languages(study, params, "base", 0, "english")
 
 
 def test_counts_by_rank(study: Path):

@@ -1,13 +1,11 @@
 import bz2
 from itertools import pairwise
-from pathlib import Path
 
-import gensim
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.metadata_text import token_f1, wikiextractor_text
+from benchmarks.metadata_text import excerpt, token_f1, wikiextractor_text
 from mc2lib.effects import dumps
 from mc2lib.effects.dumps import (
     Article,
@@ -24,7 +22,6 @@ from mc2lib.effects.dumps import (
 from mc2lib.errors import InputError
 from mc2lib.metadata.wikitext import plain_text
 
-EXCERPT = next((Path(gensim.__file__).parent / "test" / "test_data").glob("enwiki-latest-pages-articles1.xml-*"))
 HEAD = b"""<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="de">
   <siteinfo><dbname>dewiki</dbname><namespaces>
     <namespace key="-2" case="first-letter">Medium</namespace>
@@ -275,8 +272,9 @@ def test_a_part_that_ends_within_a_stream_is_refused(multistream):
 
 
 def test_a_real_excerpt():
+    pytest.importorskip("gensim")
     tally = Tally()
-    articles = list(read_articles(EXCERPT, tally=tally))
+    articles = list(read_articles(excerpt(), tally=tally))
     assert (tally.articles, tally.redirects, tally.other_namespaces, tally.malformed) == (106, 99, 1, 0)
     first = articles[0]
     assert first.title == "Anarchism" and first.text.startswith("Anarchism is a political philosophy that advocates")
@@ -287,7 +285,9 @@ def test_a_real_excerpt():
 
 def test_text_is_near_wikiextractors():
     """Two independent readings of the same articles: formulas, subscripts and unclosed tags differ."""
-    pages = list(read_pages(EXCERPT))[:30]
+    pytest.importorskip("gensim")
+    pytest.importorskip("wikiextractor")
+    pages = list(read_pages(excerpt()))[:30]
     ours = [plain_text(page.markup) for page in pages]
     assert token_f1(ours, [wikiextractor_text(page) for page in pages]) > 0.99
 

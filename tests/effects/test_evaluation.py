@@ -16,7 +16,7 @@ from PIL import Image
 from mc2lib.effects import evaluation
 from mc2lib.effects.config import load_params
 from mc2lib.effects.evaluation import COLUMNS, METRICS, arrange, evaluate_arm, evaluate_controls, evaluate_encoder
-from mc2lib.effects.files import write_table
+from mc2lib.effects.files import write_json, write_table
 from mc2lib.effects.images import write_shard
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
@@ -121,17 +121,28 @@ def test_the_order_of_rows_does_not_matter():
 def test_an_arm_from_files_to_files(study, monkeypatch):
     root, params = study
     asked = []
+    for seed in params.seeds:
+        write_json({"seen_pairs": 4096 + seed}, Paths(root).run("small-english", seed) / "model.json")
     monkeypatch.setattr(evaluation, "load_encoder", lambda run: asked.append(run) or Painter("en", "de"))
     table = evaluate_arm(root, params, "small-english")
     assert asked == [root / "runs" / "small-english" / "0", root / "runs" / "small-english" / "1"]
     assert table.columns.tolist() == COLUMNS
     assert value(table, "top1", "de", seed=1) == value(table, "world_top1") == 1.0
+    assert (value(table, "seen_pairs"), value(table, "seen_pairs", seed=1)) == (4096, 4097)
     written = pd.read_csv(root / "results/evaluation/small-english.csv", keep_default_na=False)
     pd.testing.assert_frame_equal(written, table, check_dtype=False)
     metrics = json.loads((root / "results/evaluation/small-english.json").read_text())
     assert metrics["en_top1"] == 1.0
     assert metrics["world_top1_spread"] == 0.0
     assert set(metrics) == {*METRICS, "en_top1_spread", "world_top1_spread"}
+
+
+def test_a_run_that_does_not_say_what_it_saw_is_named(study, monkeypatch):
+    root, params = study
+    monkeypatch.setattr(evaluation, "load_encoder", lambda run: Painter("en"))
+    write_json({}, Paths(root).run("small-english", 0) / "model.json")
+    with pytest.raises(InputError, match=r"model\.json: no number of seen pairs\. Delete .* `dvc repro train`"):
+        evaluate_arm(root, params, "small-english")
 
 
 def test_controls(study):

@@ -11,6 +11,7 @@ from mc2lib.curation.match import match, match_languages
 from mc2lib.effects.files import read_json, write_json, write_table
 from mc2lib.effects.indices import open_indices, write_indices
 from mc2lib.errors import InputError
+from mc2lib.params import MatchRules
 from mc2lib.schemas import METADATA
 
 LISTS = {"en": ["cat", "black cat", "C++", "New York"], "th": ["ไทย", "อาหาร", "แมว"], "de": []}
@@ -38,7 +39,7 @@ def test_opened_indices_match_as_built_ones(tmp_path: Path, metadata: dict[str, 
     found = match_languages(texts, pa.array(["en", "th", "en", "de"]), opened)
     assert found.to_pylist() == [[0, 1], [0, 1], [2, 3], []]
     for language, entries in LISTS.items():
-        built = build_index(entries, language != "th")
+        built = build_index(entries)
         index = opened[language]
         assert (index.size, index.seed) == (built.size, built.seed) and list(index.arrays) == list(built.arrays)
         for ours, theirs in zip(index.arrays.values(), built.arrays.values(), strict=True):
@@ -86,11 +87,19 @@ def test_damaged_indices_are_refused(tmp_path: Path, metadata: dict[str, Path]):
     path.write_bytes(content)
     header = read_json(tmp_path / "index.json")
     write_json(header | {"format": 0}, tmp_path / "index.json")
-    with pytest.raises(InputError, match="not an index of format"):
+    with pytest.raises(InputError, match="no index that this version built"):
         open_indices(tmp_path)
     (tmp_path / "index.json").write_text("{")
     with pytest.raises(InputError, match="not JSON"):
         open_indices(tmp_path)
+
+
+def test_an_index_of_other_rules_is_refused(tmp_path: Path, metadata: dict[str, Path]):
+    rules = MatchRules(borders="paper", normalise="nfc")
+    write_indices(tmp_path, metadata, rules)
+    assert {index.rules for index in open_indices(tmp_path, metadata, rules).values()} == {rules}
+    with pytest.raises(InputError, match=r"built by other rules: .*nfc.*Build the index again"):
+        open_indices(tmp_path, metadata, MatchRules())
 
 
 def test_no_languages_are_no_indices(tmp_path: Path):

@@ -79,11 +79,13 @@ def test_card_says_what_became_of_the_sources(built: tuple[Path, pd.DataFrame]):
     params = load_params(root)
     card = card.set_index(["language", "source"])
     unigrams = card.loc[("de", "unigram")]
-    assert unigrams["origin"] == "wordfreq" and unigrams["kept"] == -(-unigrams["candidates"] // 10)
+    assert unigrams["origin"] == "wordfreq" and unigrams["entries"] == -(-unigrams["candidates"] // 10)
     assert not unigrams["cut_by_cap"]
-    # 12 names, 2 territories less what is repeated, 3 languages: 76 % of what is distinct is kept
+    # 12 names, 2 territories less what is repeated, 3 languages: 76 % of what is distinct, or what no other source has
     titles = card.loc[("en", "title")]
-    assert titles["kept"] == -(-titles["candidates"] * 76 // 100)
+    assert titles["entries"] == min(-(-titles["candidates"] * 76 // 100), titles["candidates"] - titles["elsewhere"])
+    parts = card[["below_share", "beyond_cap", "elsewhere", "entries"]].sum(axis=1)
+    assert (parts == card["candidates"]).all() and parts.sum() > 0
     for language in params.languages:
         assert card.loc[language]["entries"].sum() == load_metadata(root, language).num_rows
     shown = describe_metadata(root, params.languages, rows=2)
@@ -93,13 +95,32 @@ def test_card_says_what_became_of_the_sources(built: tuple[Path, pd.DataFrame]):
 def test_the_card_has_a_row_a_language(built: tuple[Path, pd.DataFrame]):
     root, card = built
     summary = summarise_card(card)
-    assert list(summary.index) == list(load_params(root).languages)
+    assert list(summary.index) == [*load_params(root).languages, "other"]
     assert (
         summary.loc["en", "total"] == load_metadata(root, "en").num_rows and summary.loc["ja", "script"] == "Japanese"
     )
     assert summary.loc["en", "missing"] == "" and summary.loc["de", "missing"] == "wordnet"
     english = compare_english(card)
     assert english.loc["unigram", "paper"] == 251_465 and english.loc["wordnet", "here"] == 5
+
+
+def test_other_unites_the_lists_that_no_label_of_lid_176_reaches(built: tuple[Path, pd.DataFrame], tmp_path: Path):
+    assert load_metadata(built[0], "other")["entry"].to_pylist() == [str(number) for number in range(100)]
+    assert summarise_card(built[1]).loc["other", "total"] == 100
+    root = make_study(tmp_path)
+    names = {"zu": "🍎 iapula", "ab": "🍎 аҵәа"}
+    for language, name in names.items():
+        write_json({"x": {"tts": [name, "42 🍐"]}}, root / "data" / "sources" / "annotations" / f"{language}.json")
+        write_json({"territories": {}, "languages": {}}, root / "data" / "sources" / "localenames" / f"{language}.json")
+        (root / "data" / "sources" / "udhr" / f"{'zul' if language == 'zu' else 'abk'}.html").write_text("<p>aa</p>")
+    params = dataclasses.replace(load_params(root), languages=("zu", "de", "ab"))
+    card = build_metadata(root, params).set_index(["language", "source"])
+    table = load_metadata(root, "other").to_pandas()
+    assert table["entry"].tolist() == ["aa", "🍎 аҵәа", "42 🍐", *map(str, range(100)), "🍎 iapula"]
+    assert table["source"].tolist() == ["unigram", "title", "title", *["number"] * 100, "title"]
+    titles = card.loc[("other", "title")]
+    assert (titles["candidates"], titles["elsewhere"], titles["entries"]) == (4, 1, 3)
+    assert titles["letters"] == titles["letters_in_script"] == 4 + 6  # Cyrillic in Abkhazian, Latin in Zulu
 
 
 def test_packaged_languages_are_those_that_the_sources_cover(study: Path, tmp_path: Path):

@@ -16,7 +16,8 @@ from mc2lib.effects.pageviews import (
     split_views,
 )
 from mc2lib.errors import InputError
-from mc2lib.metadata.titles import Tally, fold_namespaces, rank_views
+from mc2lib.metadata.pmi import rank_words
+from mc2lib.metadata.titles import Tally, fold_namespaces
 
 NOON = (
     b"en Cat 5 0\nen Dog 1 0\nen.m Cat 2 0\nen Talk:Cat 9 0\nde K%C3%A4se 3 0\ncommons.m X 4 0\nzh-yue %E7%8C%AB 1 0\n"
@@ -53,7 +54,7 @@ def test_views_by_hand(files: list[Path], tmp_path: Path):
         "en": {"Cat": 7, "Dog": 9},
         "zh": {"猫": 2},
     }
-    assert rank_views(languages["en"]) == ["Dog", "Cat"]
+    assert rank_words(languages["en"]) == ["Dog", "Cat"]
     expected = Tally(titles=7, other_projects=1, namespaces=1, invalid=1, broken=1)
     assert tally == expected and json.loads((tmp_path / "views" / "tally.json").read_text()) == vars(expected)
     assert open_counts(tmp_path / "views" / "de") == languages["de"] and languages["en"].total == 16

@@ -1,10 +1,18 @@
+import dataclasses
 import json
+import re
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from mc2lib.effects.plan import cost_arm, load_scale, measure_tower, print_plan
+from mc2lib.effects.files import write_table
+from mc2lib.effects.paths import Paths
+from mc2lib.effects.plan import cost_arm, find_english_share, load_scale, measure_tower, print_plan
 from mc2lib.errors import InputError
+from mc2lib.schemas import CURATED
 from tests.conftest import ROOT
+from tests.tiny import write_study
 
 
 def test_the_papers_towers() -> None:
@@ -25,9 +33,9 @@ def test_the_papers_runs() -> None:
     params = load_scale(ROOT, "paper")
     english, scaled = cost_arm(params, "large-english"), cost_arm(params, "large-worldwide-scaled")
     assert english.batch_size == 32_768 and english.steps == scaled.steps
-    assert scaled.batch_size == pytest.approx(75_264, rel=0.02)  # 1 / 0.44 is 2.27; the paper rounds to 2.3
-    assert scaled.seen_pairs == pytest.approx(29.4e9, rel=0.02)
-    assert scaled.ranks == pytest.approx(384, rel=0.02)
+    assert (scaled.batch_size, scaled.ranks) == (75_264, 384)
+    assert scaled.seen_pairs == pytest.approx(29.4e9, rel=0.005)
+    assert english.seen == 1 and scaled.seen == pytest.approx(2.3, abs=0.005)
     tower = measure_tower(params.towers["large"], params, "gemma")
     by_hand = 3 * tower.forward_flops * scaled.seen_pairs / (989e12 * 0.4) / 3600
     assert scaled.gpu_hours["H200"] == pytest.approx(by_hand)
@@ -49,8 +57,37 @@ def test_every_scale_plans(scale: str, capsys: pytest.CaptureFixture[str]) -> No
     plan = json.loads(lines[-1])
     assert plan["scale"] == scale and set(plan["arms"]) == set(load_scale(ROOT, scale).arms)
     assert plan["gpu_hours"]["A100"] > plan["gpu_hours"]["H200"] > 0
-    assert any(line.startswith("large-worldwide-scaled ") for line in lines)
+    assert all(arm["batch_size"] % arm["ranks"] == 0 for arm in plan["arms"].values())
+    table = lines[lines.index("") + 4 :]
+    table = table[: table.index("")]
+    assert [row.split()[0] for row in table] == ["arm", *plan["arms"]]
+    assert len({len(row) for row in table}) == 1, "a column overflows"
+    assert all(len(re.split(" {2,}", row)) == 10 for row in table), "two cells touch"
+    assert (
+        f"{plan['arms']['large-worldwide-scaled']['batch_size']:,}"
+        in table[-1 - list(plan["arms"])[::-1].index("large-worldwide-scaled")]
+    )
     assert any("Assumed: 40% of the GPU's" in line for line in lines)
+
+
+def test_ranks_that_do_not_divide_the_batch_are_not_used() -> None:
+    params = load_scale(ROOT, "paper")
+    assert cost_arm(params, "large-english", ranks=384).ranks == 256  # 32,768 / 384 is no whole number
+
+
+def test_the_share_that_curation_measured_is_planned_with(tmp_path: Path) -> None:
+    """As training reads it: 40 % English of what was curated, not what the paper's pool has."""
+    write_study(tmp_path)
+    params = load_scale(tmp_path, None)
+    assert find_english_share(tmp_path, params, "small-other") == 0.44
+    languages = ["en"] * 2 + ["de"] * 3
+    columns = {field.name: pa.array(range(5)).cast(field.type) for field in CURATED} | {"language": pa.array(languages)}
+    write_table(pa.table(columns), Paths(tmp_path).curated("base", params.seeds[0], "isolated"), CURATED)
+    assert find_english_share(tmp_path, params, "small-other") == pytest.approx(0.4)
+    share = find_english_share(tmp_path, params, "small-worldwide-scaled")
+    assert cost_arm(params, "small-worldwide-scaled", share=share).batch_size == 80  # 32 / 0.4
+    elsewhere = dataclasses.replace(params, scale="paper")
+    assert find_english_share(tmp_path, elsewhere, "small-other") == 0.44
 
 
 def test_an_unknown_scale_gets_the_near_miss() -> None:

@@ -27,6 +27,7 @@ from mc2lib.effects.pool_ranks import read_epoch
 from mc2lib.effects.pool_training import start_run, train_command
 from mc2lib.effects.readers import open_pool
 from mc2lib.effects.stream import cut_batches, shuffle_epochs
+from mc2lib.effects.vocabulary import copy_tokenizer
 from mc2lib.errors import InputError
 from mc2lib.params import CuratePool, Machine
 from tests.conftest import ROOT
@@ -85,7 +86,7 @@ def test_a_done_run_is_neither_trained_again_nor_written_over(study, trained, tm
     assert "train small" not in capfd.readouterr().out  # no rank was started
     assert train_command(ROOT, parse_arguments(command)) == 0
     assert "already done" in capfd.readouterr().out  # on another number of cores, which changes no run
-    with pytest.raises(InputError, match=r"holds a finished run of other numbers.*another RUN"):
+    with pytest.raises(InputError, match=r"holds a finished run of other numbers, .*other code.*another RUN"):
         train(study, tmp_path / "run", learning_rate=1e-3)
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
 
@@ -163,3 +164,12 @@ def test_what_cannot_be_trained_on_says_what_to_do(study, tmp_path):
         start_run(ROOT, params, open_pool(tmp_path / "less"), study / "out", tmp_path / "run", "small", "bytes")
     with pytest.raises(InputError, match=r"gemma\.json: no such tokenizer. Run `python -m mc2lib sources`"):
         start_run(tmp_path, params, pool, study / "out", tmp_path / "run", "small", "gemma")
+
+
+def test_gemmas_tokenizer_stands_next_to_the_weights_with_its_notice(tmp_path):
+    (tmp_path / "gemma.json").write_text("{}")
+    copy_tokenizer(tmp_path / "gemma.json", tmp_path / "run")
+    assert (tmp_path / "run" / "tokenizer.json").read_text() == "{}"
+    notice = (tmp_path / "run" / "NOTICE.txt").read_text()
+    # the sentence that the terms ask for
+    assert "Gemma is provided under and subject to the Gemma Terms of Use found at\nai.google.dev/gemma/terms" in notice

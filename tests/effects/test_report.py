@@ -11,7 +11,14 @@ import pandas as pd
 import pytest
 
 from mc2lib.effects.config import load_params
-from mc2lib.effects.report import COLUMNS, headline_text, read_evaluation, read_measures, write_report
+from mc2lib.effects.report import (
+    COLUMNS,
+    headline_text,
+    read_evaluation,
+    read_measures,
+    read_thresholds,
+    write_report,
+)
 from mc2lib.errors import InputError
 from mc2lib.evaluation.measures import summarise
 
@@ -54,6 +61,11 @@ def report(tmp_path_factory, params):
     write_arm(root, "raw", [0.35, 0.35, 0.39], 0.15)
     write_arm(root, "an-arm-of-the-past", [0.9], 0.9)
     write_controls(root)
+    evaluation = root / "results/evaluation/small-english.csv"
+    seen = "".join(f"small-english,{seed},seen_pairs,,4096.0\n" for seed in range(3))
+    evaluation.write_text(evaluation.read_text() + seen)
+    rows = ["base,0,en,24", "base,0,de,1", "base,0,ru,1", "base,1,en,24", "base,1,de,1", "base,1,ru,3", "noisy,0,en,1"]
+    (root / "results/thresholds.csv").write_text("\n".join(["mix,seed,language,t", *rows]) + "\n")
     return root, write_report(root, params)
 
 
@@ -68,6 +80,11 @@ def test_summary(report):
     assert (curse["ours"], curse["spread"], curse["shows"]) == (pytest.approx(-0.06), pytest.approx(0.01), True)
     assert curse["paper"].startswith("below zero")
     assert summary["effects"]["curation_english"]["shows"] is False  # 0, +1, -2 points
+    assert (curse["bar"], curse["verdict"], curse["p"]) == ("paper", "shows", pytest.approx(0.0092, abs=1e-3))
+    raw = summary["effects"]["curation_english"]
+    assert (raw["bar"], raw["paper"], raw["verdict"]) == ("ours", "", "unresolved")
+    assert summary["seen_pairs"] == {"small-english": 4096.0}
+    assert summary["thresholds"] == {"de": [1, 1], "en": [24, 24], "ru": [1, 3]}
     assert set(summary["effects"]) == {"curse_small", "curation_english", "curation_world"}
 
 
@@ -99,7 +116,11 @@ def test_figures_and_plots(report):
 
 def test_prose(report):
     text = (report[0] / "results/report.md").read_text()
-    assert "Ours: -6.0 ± 1.0 points (3 seeds: -5.0, -6.0, -7.0). It **shows**" in text
+    assert "Measured: −6.0 ± 1.0 points, p < 0.01 (3 seeds: −5.0, −6.0, −7.0). It **shows**" in text
+    assert "Our bar: above zero: curation is the recipe's premise" in text
+    assert "t = 1 in 1 to 2 (by seed) of 3 languages" in text
+    assert "told each training drawing's true concept" in text
+    assert "Below it in the mean" in text and "| chance | 3 | 6.00 ± 0.00 |" in text
     assert "Not evaluated, and so left out: small-other" in text
     assert "an-arm-of-the-past" not in text
     assert "nan" not in text.lower().split()
@@ -130,8 +151,21 @@ def test_one_seed_of_one_arm_still_reports(tmp_path, params):
     assert summary["headline"] == {"raw": {"en_top1": [0.2, 0.0], "world_top1": [pytest.approx(0.1), 0.0]}}
     assert summary["effects"] == {}
     assert math.isfinite(summary["headline"]["raw"]["world_top1"][0])
-    assert "nothing can show" in (tmp_path / "results/report.md").read_text()
+    assert "nothing is resolved" in (tmp_path / "results/report.md").read_text()
     assert "shows: nothing" in headline_text(summary)
+
+
+@pytest.mark.parametrize("content", ["", "mix,seed,language\nbase,0,en\n", "mix,seed,language,t\nbase,0,en,x\n"])
+def test_broken_thresholds_are_named(tmp_path, content):
+    path = tmp_path / "results/thresholds.csv"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"thresholds\.csv: .*Delete it\. Run `dvc repro balance`"):
+        read_thresholds(tmp_path)
+
+
+def test_results_without_thresholds_say_nothing_of_them(tmp_path):
+    assert read_thresholds(tmp_path).empty
 
 
 def test_no_evaluation_names_the_stage(tmp_path, params):

@@ -3,12 +3,18 @@ import itertools
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import resized_crop
 
+from mc2lib.effects.crops import resize_crop
 from mc2lib.effects.files import write_table
 from mc2lib.effects.images import write_shard
 from mc2lib.effects.stream import ImageStore, prefetch, stream_batches, stream_windows
 from mc2lib.errors import InputError
+from mc2lib.params import RandomResizedCrop
 from mc2lib.schemas import CURATED
+from mc2lib.training.augment import draw_crops, place_crop
 from tests.effects.test_images import png
 
 
@@ -73,6 +79,35 @@ def test_ranks_share_each_batch(pool):
 
 def test_a_run_continues_where_it_stopped(pool):
     assert texts(pool, range(5, 12)) == texts(pool, range(12))[5:]
+
+
+HALF = RandomResizedCrop((0.5, 1.0))
+
+
+def test_crops_are_the_same_on_any_ranks_and_after_a_stop(pool):
+    """Of one image of noise, so that only crops differ."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+
+    class Noise:
+        def take(self, keys):
+            return np.stack([noise] * len(keys))
+
+    def images(steps, rank=0, world=1, crop=HALF):
+        return np.stack([b.images for b in stream_batches(pool[0], Noise(), "all", 0, 8, steps, rank, world, crop)])
+
+    whole = images(range(6))
+    assert len(np.unique(whole.reshape(48, -1), axis=0)) > 40
+    assert (images(range(4, 6)) == whole[4:]).all() and (images(range(6), crop=None) == noise).all()
+    assert (images(range(6), 0, 2) == whole[:, ::2]).all() and (images(range(6), 1, 2) == whole[:, 1::2]).all()
+
+
+@pytest.mark.parametrize("size", [(40, 30), (30, 40), (17, 16)])
+def test_a_crop_is_resized_as_torchvision_does(size):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    draws = draw_crops(np.arange(1), 0)[0]
+    left, top, right, bottom = place_crop(*size, draws, RandomResizedCrop((0.9, 1.0)))
+    theirs = resized_crop(image, top, left, bottom - top, right - left, [24, 24], InterpolationMode.BICUBIC)
+    assert (resize_crop(image, (24, 24), draws, RandomResizedCrop((0.9, 1.0))) == np.asarray(theirs)).all()
 
 
 def test_positions_count_on_over_epochs(pool):

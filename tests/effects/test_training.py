@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,10 +18,12 @@ from mc2lib.effects.config import load_params
 from mc2lib.effects.files import read_json, read_table, write_table
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.pool import draw_pools, render_drawings
+from mc2lib.effects.ranks import Recipe, require_finite_losses, require_finite_weights
 from mc2lib.effects.training import train_arm
 from mc2lib.effects.vocabulary import make_vocabularies
 from mc2lib.errors import InputError
 from mc2lib.schemas import CURATED, POOL
+from mc2lib.training.plan import Plan
 from tests.tiny import REPOSITORY, write_study
 
 ARM = "small-worldwide"
@@ -197,5 +200,50 @@ def test_a_dead_rank_fails_the_arm(tmp_path):
     params, paths = make_study(tmp_path, machine={"processes": 1})
     shard = paths.pool("base", 0) / "images-00000.tar"
     shard.write_bytes(shard.read_bytes()[:3000])
-    with pytest.raises(RuntimeError, match=r"a rank died.*run again to continue(.|\n)*error: .*not a whole tar shard"):
+    with pytest.raises(RuntimeError, match=r"a rank stopped: error: .*not a whole tar shard"):
         train_arm(tmp_path, params, ARM)
+
+
+def edit_scale(root, **training):
+    """Change the training section of a tiny study's scale."""
+    yaml = YAML()
+    path = root / "scales" / "smoke.yaml"
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    content["training"] |= training
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(content, file)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    """A huge learning rate breaks the weights within a few steps; a checkpoint is written after each."""
+    make_study(tmp_path, machine={"processes": 1, "checkpoint_seconds": 0.0})
+    edit_scale(tmp_path, learning_rate=1e37, grad_clip="none", warmup=0)
+    with pytest.raises(RuntimeError) as stopped:
+        train_arm(tmp_path, load_params(tmp_path), ARM)
+    first = str(stopped.value).splitlines()[0]
+    run = Paths(tmp_path).run(ARM, 0)
+    assert re.search(rf"a rank stopped: error: arm .* {ARM} \| seed 0 .*training diverged", first)
+    assert re.search(r"(the loss is (nan|inf) in|is no longer finite after) step \d", first)
+    assert "lower learning_rate (now 1e+37), set grad_clip (now none)" in first and "run again" not in first
+    assert not (run / "model.json").exists() and not (run / "weights.safetensors").exists()
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert all(torch.isfinite(tensor).all() for tensor in state["model"].values())
+
+
+def make_recipe(run, **changes):
+    params = load_params(REPOSITORY, "smoke")
+    training = dataclasses.replace(params.training, **changes)
+    nothing = dict.fromkeys(("seed", "tower", "machine", "context_length", "fingerprint", "text_encoder", "batches"))
+    return Recipe(run=run, title="arm x", plan=Plan(8, 20), training=training, description={}, **nothing)
+
+
+def test_the_first_step_that_is_not_finite_is_named_and_the_checkpoint_with_it(tmp_path):
+    recipe = make_recipe(tmp_path)
+    require_finite_losses(recipe, 12, [1.0, 2.0])
+    for means in ([1.0, float("nan"), 3.0, float("inf")], [1.0, float("nan"), float("nan"), 2.0]):
+        with pytest.raises(InputError, match=r"arm x .*loss is nan in step 10: training diverged\. The same numbers"):
+            require_finite_losses(recipe, 12, means)
+    (tmp_path / "checkpoint.pt").touch()
+    require_finite_weights(recipe, 3, {"a": torch.ones(2)})
+    with pytest.raises(InputError, match=r"b is no longer finite after step 3.*checkpoint\.pt is of a step before it"):
+        require_finite_weights(recipe, 3, {"a": torch.ones(2), "b": torch.tensor([1.0, float("inf")])})

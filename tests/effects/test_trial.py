@@ -53,10 +53,12 @@ def test_the_smoke_arms_stand_in_every_table() -> None:
 
 
 def test_settings_override_the_scale(copy: Path) -> None:
-    edit_scale(copy, "tune", ["training.steps=7", "training.augmentation.flip=0.5", "pool.held_out_styles=[noto]"])
+    edit_scale(
+        copy, "tune", ["training.steps=7", "training.augmentation.affine.flip=0.5", "pool.held_out_styles=[noto]"]
+    )
     edit_params(copy, "tune", seeds=[100])
     params = load_params(copy)
-    assert (params.training.steps, params.training.augmentation.flip) == (7, 0.5)
+    assert (params.training.steps, params.training.augmentation.affine.flip) == (7, 0.5)
     assert params.pool.held_out_styles == ("noto",)
 
 

@@ -120,7 +120,9 @@ def make_params(**machine):
         params,
         metadata=dataclasses.replace(params.metadata, **RULES),
         machine=dataclasses.replace(params.machine, processes=2, **machine),
-        wikipedia=dataclasses.replace(params.wikipedia, languages=("en", "be", "th"), fetch=False, budget_mb=16),
+        wikipedia=dataclasses.replace(
+            params.wikipedia, languages=("en", "be", "th"), fetch=False, budget_mb=16, bigram_minimum_count=1
+        ),
     )
 
 
@@ -234,12 +236,32 @@ def test_titles_in_the_namespaces_that_the_dumps_name_are_skipped(study, here):
     assert {"файл", "удзельнік"} <= set(titles["be"]["namespaces"]) and titles["th"]["namespaces"].startswith("none")
 
 
+def test_other_unites_the_lists_that_no_label_reaches(built, here):
+    root, params = built
+    assert entries(root, "other") == [str(number) for number in range(100)]  # labels mean English, Belarusian and Thai
+    for wiki, text in {"zu": "inja 'apple'", "ab": "ала 42 inja"}.items():
+        write_dump(root / "wikipedia" / "dumps", wiki, {"A": text})
+    for languages in (("zu", "th"), ("ab",)):  # one after the other
+        wikipedia = dataclasses.replace(params.wikipedia, languages=languages)
+        outcome = build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia))
+    assert entries(root, "other", "unigram") == ["42", "inja", "ала", "apple"]  # Abkhazian's, then Zulu's
+    assert entries(root, "other", "number") == [str(number) for number in range(100) if number != 42]
+    assert list(dict.fromkeys(outcome.card["language"])) == ["ab", "other"]
+    card = outcome.card.set_index(["language", "source"])
+    assert card.loc[("other", "unigram"), "candidates"] == 5 and card.loc[("other", "unigram"), "elsewhere"] == 1
+    before = modified(root)
+    build_wikipedia(root, params)
+    assert modified(root) == before
+    report = (root / "wikipedia" / "metadata" / "card.csv").read_text(encoding="utf-8")
+    assert report.count("\nother,") == 5
+
+
 def test_the_card_keeps_the_languages_that_were_built_before(built, here):
     root, params = built
     alone = dataclasses.replace(params, wikipedia=dataclasses.replace(params.wikipedia, languages=("th",)))
     before = (root / "wikipedia" / "metadata" / "card.csv").read_bytes()
     outcome = build_wikipedia(root, alone)
-    assert set(outcome.card["language"]) == {"th"}
+    assert set(outcome.card["language"]) == {"th", "other"}
     assert (root / "wikipedia" / "metadata" / "card.csv").read_bytes() == before and before.count(
         b"\nen,"
     ) == before.count(b"\nbe,") == 5

@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from mc2lib.evaluation.findings import EFFECTS, Effect, decide_effects, judge, mean_and_spread
+from mc2lib.evaluation.findings import EFFECTS, Effect, decide_effects, judge, mean_and_spread, paired_p
 from mc2lib.evaluation.tables import CONTROLS
-from mc2lib.evaluation.wording import describe, describe_criterion, tabulate_findings, verdict
+from mc2lib.evaluation.wording import describe, describe_criterion, tabulate_findings
 
 STUDY = Path(__file__).parents[2] / "params.yaml"
 
 
 def effect(sign, arms=None):
-    return Effect("key", "main", "Title", "its direction", "en_top1", arms or {"a": 1, "b": -1}, sign)
+    bar = "paper" if sign else "none"
+    return Effect("key", "main", "Title", bar, "its direction", "en_top1", arms or {"a": 1, "b": -1}, sign)
 
 
 def measures(values, measure="en_top1"):
@@ -33,18 +34,18 @@ def measures(values, measure="en_top1"):
     [
         (+1, [0.03, 0.04, 0.05], True, "shows"),
         (-1, [-0.03, -0.04, -0.05], True, "shows"),
-        (+1, [0.01, 0.02, 0.09], False, "does not show"),  # mean 0.04, spread 0.044
-        (+1, [0.05, 0.05, -0.001], False, "does not show"),  # a seed disagrees, though the mean exceeds the spread
+        (+1, [0.01, 0.02, 0.09], False, "unresolved"),  # mean 0.04, spread 0.044
+        (+1, [0.05, 0.05, -0.001], False, "unresolved"),  # a seed disagrees, though the mean exceeds the spread
         (+1, [-0.03, -0.04, -0.05], False, "reversed"),
-        (+1, [0.0, 0.0, 0.0], False, "does not show"),
-        (+1, [0.1], False, "does not show"),
+        (+1, [0.0, 0.0, 0.0], False, "unresolved"),
+        (+1, [0.1], False, "unresolved"),
         (0, [0.03, 0.04, 0.05], False, "reported"),
     ],
 )
 def test_criterion(sign, differences, shows, word):
     finding = judge(effect(sign), tuple(range(len(differences))), differences)
     assert finding.shows is shows
-    assert verdict(finding) == word
+    assert finding.verdict == word
 
 
 def test_mean_and_sample_standard_deviation():
@@ -114,7 +115,7 @@ def test_an_effect_and_its_opposite_never_both_show(values, sign):
     seeds = tuple(range(len(values)))
     one, other = judge(effect(sign), seeds, values), judge(effect(-sign), seeds, values)
     assert not (one.shows and other.shows)
-    assert one.shows == (verdict(other) == "reversed")
+    assert one.shows == (other.verdict == "reversed")
 
 
 @given(differences, st.randoms(use_true_random=False))
@@ -129,28 +130,71 @@ def test_the_order_of_seeds_does_not_matter(values, random):
 @pytest.mark.parametrize(
     ("sign", "values", "said"),
     [
-        (+1, [0.03, 0.04, 0.05], "Ours: +4.0 ± 1.0 points (3 seeds: +3.0, +4.0, +5.0). It **shows**"),
-        (+1, [0.05, 0.05, -0.001], "the mean has the paper's sign, but not every seed has"),
-        (+1, [0.01, 0.02, 0.09], "but the mean does not exceed the spread"),
-        (+1, [-0.03, -0.04, -0.05], "here the difference is the other way round"),
-        (+1, [-0.03, 0.01, 0.01], "the mean does not have the paper's sign"),
+        (+1, [0.03, 0.04, 0.05], "Paper: its direction. Measured: +4.0 ± 1.0 points, p = 0.02 (3 seeds: +3.0,"),
+        (+1, [0.03, 0.04, 0.05], "It **shows**: the bar's sign in every seed"),
+        (+1, [0.05, 0.05, -0.001], "It is **unresolved**: the seeds differ in sign"),
+        (+1, [0.01, 0.02, 0.09], "the same sign in every seed, but the mean is within the spread"),
+        (+1, [-0.03, -0.04, -0.05], "Measured: −4.0 ± 1.0 points"),
+        (+1, [-0.03, -0.04, -0.05], "It is **reversed**: the same sign in every seed"),
+        (+1, [-0.03, 0.01, 0.01], "the seeds differ in sign"),
         (+1, [0.03], "One seed has no spread"),
-        (0, [0.03, 0.04, 0.05], "There is no direction to hold it to"),
+        (0, [0.03, 0.04, 0.05], "No bar: its direction"),
+        (0, [0.03, 0.04, 0.05], "There is no direction to hold it to; it is resolved"),
+        (0, [0.03, -0.04, 0.05], "It is **unresolved**"),
     ],
 )
 def test_sentences(sign, values, said):
     assert said in describe(judge(effect(sign), tuple(range(len(values))), values))
 
 
+def test_the_same_difference_is_judged_alike_whichever_way_its_bar_points():
+    """Two gaps of like size, one held to "below" and one to "above": both are resolved, on opposite sides."""
+    small, large = (
+        judge(effect(-1), (0, 1, 2), [-0.052, -0.035, -0.003]),
+        judge(effect(+1), (0, 1, 2), [-0.013, -0.045, -0.010]),
+    )
+    assert small.side == large.side == -1
+    assert (small.verdict, large.verdict) == ("shows", "reversed")
+
+
+def test_p_is_of_a_paired_t_test():
+    # by hand: t = mean / (spread / sqrt(3)); with two degrees of freedom p = 1 - t / sqrt(2 + t^2)
+    values = [-0.052, -0.035, -0.003]
+    mean, spread = sum(values) / 3, math.sqrt(sum((v - sum(values) / 3) ** 2 for v in values) / 2)
+    t = abs(mean) / (spread / math.sqrt(3))
+    assert paired_p(values) == pytest.approx(1 - t / math.sqrt(2 + t * t))
+    assert (paired_p([0.1]), paired_p([0.1, 0.1]), paired_p([0.0, 0.0])) == (None, 0.0, 1.0)
+
+
+def test_the_papers_bars_are_of_arms_that_the_paper_has():
+    """Raw pools, pixels, longer training, this pool's noise and small vocabularies are of this study alone."""
+    own = {"raw", "pixel neighbour", "large-worldwide-scaled-long", "tokenizer-pool", "tokenizer-bytes"}
+    own |= {"clean-english", "clean-worldwide", "noisy-english", "noisy-worldwide"}
+    assert {each.bar for each in EFFECTS} == {"paper", "ours", "none"}
+    for each in EFFECTS:
+        assert (each.sign == 0) == (each.bar == "none"), each.key
+        if set(each.arms) & own:
+            assert each.bar == "ours", each.key
+
+
 def test_the_criterion_is_told_with_the_odds_of_luck():
     findings = [judge(effect(+1), (0, 1, 2), [0.1, 0.2, 0.3]), judge(effect(0), (0, 1, 2), [0.1, 0.2, 0.3])]
-    assert "once in 8. Effects with a direction below: 1" in describe_criterion(findings)
-    assert "nothing can show" in describe_criterion([judge(effect(+1), (0,), [0.1])])
-    assert "nothing can show" in describe_criterion([])
+    assert "in all of them once in 8." in describe_criterion(findings)
+    assert "Effects held to a bar below: 1" in describe_criterion(findings)
+    assert "nothing is resolved" in describe_criterion([judge(effect(+1), (0,), [0.1])])
+    assert "nothing is resolved" in describe_criterion([])
 
 
 def test_findings_as_a_table():
     table = tabulate_findings([judge(effect(+1), (0, 1), [0.1, 0.12])])
     assert table.to_dict("records") == [
-        {"effect": "Title", "paper": "its direction", "ours": "+11.0", "spread": "1.4", "verdict": "shows"}
+        {
+            "effect": "Title",
+            "bar": "Paper",
+            "direction": "its direction",
+            "measured": "+11.0",
+            "spread": "1.4",
+            "p": "0.06",
+            "verdict": "shows",
+        }
     ]

@@ -55,3 +55,10 @@ def test_order_is_the_studys():
 
 def test_no_value_is_no_text():
     assert format_pair(None, None, True) == format_pair(float("nan"), 0.0, True) == ""
+
+
+def test_chance_has_two_decimals():
+    """One class of 400 is 0.25 %, neither 0.2 nor 0.3."""
+    chance = pd.DataFrame([("chance", seed, "en_top1", "", 1 / 400) for seed in (0, 1)], columns=COLUMNS)
+    shown = format_table(tabulate(MEASURES, chance, ["a"]))
+    assert shown["English top-1"].tolist() == ["0.25 ± 0.00", "10.0 ± 0.0"]

@@ -36,7 +36,9 @@ def labels(axis):
 
 
 def finding(key, values, sign=+1, measure="en_top1"):
-    return judge(Effect(key, "main", f"Title of {key}", "paper", measure, {"a": 1, "b": -1}, sign), (0, 1, 2), values)
+    return judge(
+        Effect(key, "main", f"Title of {key}", "paper", "above", measure, {"a": 1, "b": -1}, sign), (0, 1, 2), values
+    )
 
 
 def test_arms_stand_in_order_with_a_point_a_seed():
@@ -70,7 +72,7 @@ def test_effects_say_what_shows():
     figure = plot_effects(findings)
     panel = figure.axes[0]
     assert labels(panel.yaxis) == ["Title of one", "Title of two", "Title of three"]  # alignment has another unit
-    assert [text.get_text() for text in panel.texts] == ["shows", "does not show", "–"]
+    assert [text.get_text() for text in panel.texts] == ["shows", "unresolved", "–"]
     left, right = panel.get_xlim()
     assert left == -right
     assert right > 5

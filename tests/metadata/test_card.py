@@ -9,31 +9,39 @@ from hypothesis import strategies as st
 
 from mc2lib.languages import WIKIPEDIAS
 from mc2lib.metadata.card import count_cuts, count_letters, cover_labels, summarise_coverage, summarise_cuts
-from mc2lib.metadata.rank import cut_bigrams, cut_titles, cut_unigrams
+from mc2lib.metadata.merge import Source, Walk, merge_sources
+from mc2lib.metadata.rank import Allowance
 from tests.metadata.test_rank import RULES
 
 CAPS = dataclasses.replace(RULES, unigram_cap=8, bigram_cap=3, title_cap=50)
 
 
-def test_what_shares_and_caps_cut():
-    # a tenth of 101 is 11, the cap 8; 40 % of 8 is 4, the cap 3; 76 % of 60 is 46, below the cap
-    candidates = {"wordnet": 5, "unigram": 101, "bigram": 9, "title": 60}
-    kept = {"wordnet": 5, "unigram": 8, "bigram": 3, "title": 46}
-    assert count_cuts(candidates, kept, CAPS) == {"unigram": (90, 3), "bigram": (5, 1), "title": (14, 0)}
-    by_pmi = dataclasses.replace(CAPS, bigram_rule="pmi")
-    assert count_cuts(candidates, kept, by_pmi)["bigram"] == (0, 6)
-    assert count_cuts(candidates, kept | {"bigram": 2}, by_pmi)["bigram"] == (7, 0)
-    assert count_cuts({}, {}, CAPS) == {"unigram": (0, 0), "bigram": (0, 0), "title": (0, 0)}
+@pytest.mark.parametrize(
+    ("walk", "cuts"),
+    [
+        (Walk(101, Allowance(11, 8), new=8, held=2, unusable=1), (87, 3)),  # 90 are left, of which the cap cost three
+        (Walk(12, Allowance(11, 8), new=8, held=2, unusable=1), (0, 1)),  # the share had not reached three more
+        (Walk(60, Allowance(46, 50), new=46, held=0, unusable=0), (14, 0)),
+        (Walk(9, Allowance(9, 8), new=7, held=2, unusable=0), (0, 0)),  # the source ended
+        (Walk(9, Allowance(9, 8), new=5, held=0, unusable=0), (4, 0)),  # the four are below the PMI
+        (Walk(5, None, new=4, held=0, unusable=1), (0, 0)),
+    ],
+)
+def test_what_shares_and_caps_cut(walk: Walk, cuts: tuple[int, int]):
+    assert count_cuts(walk) == cuts
 
 
-@given(st.integers(0, 200), st.integers(0, 60), st.integers(0, 200))
-def test_cuts_and_what_is_kept_are_the_candidates(unigrams: int, bigrams: int, titles: int):
-    words, names = [str(i) for i in range(unigrams)], [str(i) for i in range(titles)]
-    kept = {"unigram": len(cut_unigrams(words, CAPS)), "title": len(cut_titles(names, CAPS))}
-    kept["bigram"] = len(cut_bigrams([(str(i), 1.0) for i in range(bigrams)], kept["unigram"], CAPS))
-    candidates = {"unigram": unigrams, "bigram": bigrams, "title": titles}
-    for source, (below, beyond) in count_cuts(candidates, kept, CAPS).items():
-        assert below >= 0 and beyond >= 0 and below + beyond + kept[source] == candidates[source]
+@given(st.integers(0, 200), st.integers(0, 60), st.integers(0, 200), st.integers(0, 30))
+def test_cuts_and_what_was_passed_are_the_candidates(unigrams: int, bigrams: int, titles: int, held: int):
+    words, names = [str(1000 + i) for i in range(unigrams)], [f"t{i}" for i in range(titles)]
+    sources = {
+        "wordnet": [*words[:held], *names[:held]], "unigram": words, "title": names,
+        "bigram": [f"a {i}" for i in range(bigrams)],
+    }  # fmt: skip
+    for walk in merge_sources({name: Source.listed(entries) for name, entries in sources.items()}, CAPS).walks.values():
+        below, beyond = count_cuts(walk)
+        assert below >= 0 and beyond >= 0
+        assert below + beyond + walk.new + walk.held + walk.unusable == walk.candidates
 
 
 @pytest.mark.parametrize(
@@ -75,6 +83,7 @@ def test_cuts_over_all_languages():
         ("en", "unigram", 101, 90, 3, True, 1, 7),
         ("de", "wordnet", 0, 0, 0, False, 0, 0),
         ("de", "unigram", 10, 9, 0, False, 0, 1),
+        ("other", "unigram", 1, 0, 0, False, 0, 1),  # it is German's again
     ]
     cuts = summarise_cuts(pd.DataFrame(rows, columns=columns))
     assert cuts.index.tolist() == ["wordnet", "unigram"]
@@ -91,6 +100,16 @@ def test_labels_and_lists():
     summary = summarise_coverage(coverage)
     assert summary["languages"].tolist() == [2, 1, 1, 0] and summary["labels"].tolist() == [4, 0, 1, 1]
     assert summary["which"].tolist() == ["en zh", "als", "tk", "xyz"]
+
+
+def test_the_list_of_other_is_a_row_of_its_own():
+    with_list = cover_labels(["__label__en", "__label__xyz"], ["en", "als", "other"])
+    assert with_list.index.tolist() == ["en", "als", "other"] and with_list["list"].tolist() == [True, True, True]
+    assert with_list.loc["other", "labels"] == "xyz"
+    assert summarise_coverage(with_list)["languages"].tolist() == [1, 1, 0, 0]
+    without_label = cover_labels(["__label__en"], ["other", "en"])
+    assert without_label.index.tolist() == ["en", "other"] and without_label.loc["other", "labels"] == ""
+    assert summarise_coverage(without_label)["labels"].tolist() == [1, 0, 0, 0]
 
 
 def test_a_model_without_labels_of_ours_and_no_lists():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mc2lib.metadata import pmi
 from mc2lib.metadata.count import Counts, count_texts
-from mc2lib.metadata.pmi import best_bigrams, best_unigrams, rank_pairs, rank_words
-from mc2lib.metadata.rank import cut_bigrams, rank_bigrams
+from mc2lib.metadata.pmi import pair_source, rank_pairs, rank_words, word_source
+from mc2lib.metadata.rank import rank_bigrams
 from mc2lib.metadata.segment import make_segmenter
 from mc2lib.metadata.words import count_words, split_clauses
 from tests.metadata.test_rank import RULES
@@ -90,20 +90,13 @@ def test_counts_beyond_the_precision_of_a_float():
     assert dict(rank_pairs(counts, " ")) == exact
 
 
-def test_best_of_both_by_the_recipes_rules():
-    draw = random.Random(6)
-    text = " ".join(str(int(50 ** draw.random())) for _ in range(400))
-    counts = count_texts(pa.array([text]))
-    n_words = len(counts.words)
-    assert 20 < n_words < 50  # a tenth of them is below the cap of five
-    unigrams = best_unigrams(counts, RULES)
-    assert unigrams == rank_words(counts)[: -(-n_words // 10)]
-    for rules in (RULES, dataclasses.replace(RULES, bigram_rule="pmi")):
-        expected = cut_bigrams(rank_bigrams(split_clauses([text], "en"), "en"), len(unigrams), rules)
-        assert best_bigrams(counts, len(unigrams), " ", rules) == expected and expected
-
-
-def test_the_share_is_of_words_that_reach_the_minimum():
-    counts = count_texts(pa.array(["a a b b " + " ".join(f"w{i}" for i in range(100))]))
-    assert best_unigrams(counts, RULES, minimum_count=2) == ["a"]
-    assert len(best_unigrams(counts, RULES)) == 5  # a tenth of 102 is 11, the cap is 5
+def test_candidates_are_those_that_reach_the_minimum():
+    counts = count_texts(pa.array(["a a b b " + " ".join(f"w{i}" for i in range(100)), "a b"]))
+    assert word_source(counts).candidates == 102 and word_source(counts, 2).candidates == 2
+    assert word_source(counts, 2).best(5) == ["a", "b"]
+    pairs = pair_source(counts, " ", RULES, 2)
+    assert pairs.candidates == 1 and pairs.best(5) == ["a b"]
+    assert pair_source(counts, " ", RULES).candidates == len(counts.pairs)
+    by_pmi = dataclasses.replace(RULES, bigram_rule="pmi", bigram_pmi=6.0)
+    above = [pair for pair, pmi in rank_pairs(counts, " ") if pmi > 6.0]
+    assert pair_source(counts, " ", by_pmi).best(1000) == above and 0 < len(above) < len(counts.pairs)

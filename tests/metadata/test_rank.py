@@ -6,9 +6,11 @@ import random
 import pytest
 
 from mc2lib.metadata.rank import (
-    cut_bigrams,
-    cut_titles,
-    cut_unigrams,
+    Allowance,
+    admit_bigrams,
+    allow_bigrams,
+    allow_titles,
+    allow_unigrams,
     rank_bigrams,
     rank_titles,
     rank_unigrams,
@@ -27,6 +29,7 @@ RULES = Metadata(
     title_cap=80,
     entry_characters=256,
 )
+BY_PMI = dataclasses.replace(RULES, bigram_rule="pmi")
 
 
 def test_unigrams_by_frequency_without_number_classes():
@@ -64,24 +67,22 @@ def test_titles_by_their_rarest_word():
     assert rank_titles(names, {"the": 9, "cat": 5, "rare": 1}, "en") == ["cat", "the cat", "rare cat", "unknown"]
 
 
-@pytest.mark.parametrize(("words", "kept"), [(0, 0), (1, 1), (30, 3), (31, 4), (100, 5)])
-def test_cut_unigrams_by_share_then_cap(words: int, kept: int):
-    assert cut_unigrams([str(i) for i in range(words)], RULES) == [str(i) for i in range(kept)]
+@pytest.mark.parametrize(("words", "share"), [(0, 0), (1, 1), (30, 3), (31, 4), (100, 10)])
+def test_unigrams_are_a_share_and_at_most_a_cap(words: int, share: int):
+    assert allow_unigrams(words, RULES) == Allowance(share, 5)
 
 
-@pytest.mark.parametrize(("unigrams", "kept"), [(0, 0), (1, 1), (5, 2), (100, 3)])
-def test_cut_bigrams_by_share_of_unigrams(unigrams: int, kept: int):
+@pytest.mark.parametrize(("unigrams", "share"), [(0, 0), (1, 1), (5, 2), (100, 40)])
+def test_bigrams_are_a_share_of_the_unigrams(unigrams: int, share: int):
+    assert allow_bigrams(7, unigrams, RULES) == Allowance(share, 3)
+    assert allow_bigrams(7, unigrams, BY_PMI) == Allowance(7, 3)
+
+
+def test_bigrams_above_the_pmi():
     ranked = [("a b", 4.0), ("b c", 2.5), ("c d", 2.0), ("d e", 1.0)]
-    assert len(cut_bigrams(ranked, unigrams, RULES)) == kept
+    assert admit_bigrams(ranked, BY_PMI) == ["a b", "b c"]
+    assert admit_bigrams(ranked, RULES) == ["a b", "b c", "c d", "d e"]
 
 
-def test_cut_bigrams_by_pmi():
-    ranked = [("a b", 4.0), ("b c", 2.5), ("c d", 2.0), ("d e", 1.0)]
-    rules = dataclasses.replace(RULES, bigram_rule="pmi")
-    assert cut_bigrams(ranked, 0, rules) == ["a b", "b c"]
-    assert cut_bigrams(ranked, 0, dataclasses.replace(rules, bigram_cap=1)) == ["a b"]
-
-
-def test_cut_titles():
-    assert len(cut_titles([str(i) for i in range(100)], RULES)) == 76
-    assert len(cut_titles([str(i) for i in range(1000)], RULES)) == 80
+def test_titles_are_a_share_and_at_most_a_cap():
+    assert allow_titles(100, RULES) == Allowance(76, 80)

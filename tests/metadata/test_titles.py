@@ -15,13 +15,10 @@ from mc2lib.metadata.titles import (
     NAMESPACES,
     Tally,
     add_views,
-    best_titles,
     domain_languages,
     find_articles,
     fold_namespaces,
-    rank_views,
 )
-from tests.metadata.test_rank import RULES
 
 
 def views(*lines: bytes, limit: int | None = None) -> tuple[dict[tuple[str, str], int], Tally]:
@@ -234,22 +231,3 @@ def test_a_full_table_hands_out_views_that_add_up():
     ]
     found, tally = views(*lines, limit=2_000_000)
     assert found == oracle(lines)[0] and tally == Tally(titles=40_000)
-
-
-def viewed(titles: dict[str, int]) -> Counts:
-    names = sorted(titles)
-    none = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    words = pa.array([name.encode() for name in names], pa.large_binary())
-    return Counts(words, np.array([titles[name] for name in names], np.int64), *none)
-
-
-def test_titles_by_falling_views_then_code_points():
-    counts = viewed({"b": 2, "a": 2, "é": 9, "Z": 2, "c": 1})
-    assert rank_views(counts) == ["é", "Z", "a", "b", "c"]
-    assert rank_views(counts, top=2) == ["é", "Z"] and rank_views(counts, minimum_views=9) == ["é"]
-
-
-def test_best_titles_are_a_share_at_most_a_cap():
-    assert best_titles(viewed({f"t{i:03}": 1 for i in range(100)}), RULES) == [f"t{i:03}" for i in range(76)]
-    assert len(best_titles(viewed({f"t{i}": 1 for i in range(1000)}), RULES)) == RULES.title_cap
-    assert best_titles(viewed({"a": 5, "b": 1}), RULES, minimum_views=2) == ["a"]

@@ -1,5 +1,7 @@
+import dataclasses
 import math
 
+import pytest
 import torch
 
 from mc2lib.params import Tower
@@ -35,3 +37,26 @@ def test_a_step_learns_and_clamps_the_logit_scale():
         for _ in range(12)
     ]
     assert losses[-1] < losses[0] and model.logit_scale.item() <= MAX_LOGIT_SCALE
+
+
+@pytest.mark.parametrize("clip", ["none", 1e-3, 1e9])
+def test_the_gradient_is_cut_to_the_norm_that_is_named_and_left_alone_where_none_is(clip):
+    """The gradient of the loss, computed apart, is what the step leaves: whole, or of the norm named."""
+    training = dataclasses.replace(PARAMS.training, grad_clip=clip)
+    images, texts = torch.randn(8, 3, 32, 32), torch.randint(3, 50, (8, 5))
+    texts[:, -1] = 2
+    torch.manual_seed(0)
+    model = build_model(Tower(16, CONVNEXT, TEXT), 50, 12)
+    out = model(images, texts)
+    logits = out["logit_scale"] * out["image_features"] @ out["text_features"].T
+    right = torch.arange(8)
+    cross_entropy = torch.nn.functional.cross_entropy
+    gradients = torch.autograd.grad(
+        (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2, [*model.parameters()]
+    )
+    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    take_step(model, build_loss(0, 1), build_optimizer(model, training), images, texts, 0.0, training, False)
+    factor = 1.0 if clip == "none" else min(1.0, clip / norm.item())
+    assert norm > 1e-2, "too small a gradient to be clipped"
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, factor * gradient, rtol=1e-3, atol=1e-6)

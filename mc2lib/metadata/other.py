@@ -1,0 +1,74 @@
+"""The list of `other`: the union of the lists that no label of language id reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mc2lib.languages import OTHER, metadata_language
+from mc2lib.metadata.merge import NUMBERS
+from mc2lib.schemas import METADATA
+
+
+@dataclass(frozen=True)
+class United:
+    """The union of some lists.
+
+    Args:
+        table: METADATA; source and rank are those in the list that an entry is from.
+        languages: of the lists, in the order of the union.
+        origin: int64 [entries], the place in `languages` of the list that an entry is from.
+        candidates: by source, how many entries the lists have together.
+    """
+
+    table: pa.Table
+    languages: tuple[str, ...]
+    origin: npt.NDArray[np.int64]
+    candidates: Mapping[str, int]
+
+
+def unreached_languages(labels: Iterable[str], languages: Iterable[str]) -> tuple[str, ...]:
+    """The languages that no label of a language-id model means, by code.
+
+    Args:
+        labels: as the model spells them (`__label__en`, `__label__eng_Latn`).
+        languages: metadata languages; `other` is none.
+
+    Source: MetaCLIP 2, §3.2.
+    """
+    return tuple(sorted(set(languages) - {metadata_language(label) for label in labels} - {OTHER}))
+
+
+def unite_lists(lists: Mapping[str, pa.Table]) -> United:
+    """The union of some languages' lists; of equal entries the first wins.
+
+    Args:
+        lists: by metadata language (METADATA). They are united in the order of the languages' codes.
+
+    Returns:
+        the union; without any list it has the numbers, as every list does.
+
+    Source: MetaCLIP 2, §3.2.
+    """
+    languages = tuple(sorted(lists))
+    whole = pa.concat_tables([lists[language] for language in languages]) if languages else _numbers()
+    sizes = [lists[language].num_rows for language in languages] or [len(NUMBERS)]
+    codes = whole["entry"].combine_chunks().dictionary_encode().indices.to_numpy()
+    first = np.sort(np.unique(codes, return_index=True)[1])
+    counted = pc.value_counts(whole["source"]).to_pylist()
+    return United(
+        whole.take(pa.array(first)).combine_chunks(),
+        languages,
+        np.repeat(np.arange(len(sizes)), sizes)[first],
+        {count["values"]: count["counts"] for count in counted},
+    )
+
+
+def _numbers() -> pa.Table:
+    columns = {"entry": NUMBERS, "source": ["number"] * len(NUMBERS), "rank": range(len(NUMBERS))}
+    return pa.table({name: list(column) for name, column in columns.items()}, schema=METADATA)
