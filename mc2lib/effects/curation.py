@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import cache
 from itertools import repeat
 from pathlib import Path
@@ -21,6 +21,7 @@ from mc2lib.curation.curate import INDEX_OF, curate, find_thresholds
 from mc2lib.curation.index import Index, build_index
 from mc2lib.curation.lid import identify
 from mc2lib.curation.match import match, match_languages
+from mc2lib.effects.engine import process_pool
 from mc2lib.effects.files import atomic, read_table, write_table
 from mc2lib.effects.language_model import load_language_model
 from mc2lib.effects.machine import processes
@@ -68,7 +69,7 @@ def match_pools(root: Path, params: Params) -> pd.DataFrame:
     total = sum(_count_pairs(root, mix, seed) for _, mix, seed in jobs)
     began = shown = time.monotonic()
     done, rows = 0, []
-    with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
+    with process_pool(min(processes(params), len(jobs)), __name__) as workers:
         futures = [workers.submit(_match_pool, root, params, *job) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -210,7 +211,7 @@ def balance_pools(root: Path, params: Params) -> pd.DataFrame:
     """
     jobs = [(mix, seed) for mix in used_mixes(params) for seed in params.seeds]
     reports = []
-    with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
+    with process_pool(min(processes(params), len(jobs)), __name__) as workers:
         done = workers.map(_balance_pool, repeat(root), repeat(params), jobs)
         for number, ((mix, seed), report) in enumerate(zip(jobs, done, strict=True), 1):
             reports.append(report)
