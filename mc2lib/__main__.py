@@ -97,6 +97,7 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--evaluation", help="drop this evaluation's images: a folder of them, or a hash set (.npy)")
     curate.add_argument("--duplicates", choices=("exact", "near"), help="drop images that stand in the pool already")
     curate.add_argument("--duplicate-bits", type=int, help="perceptual hashes within so many bits are near, 0 to 16")
+    curate.add_argument("--paper-hygiene", action="store_true", help="nsfw, faces, near duplicates and --evaluation")
     add_engine_arguments(curate)
 
 

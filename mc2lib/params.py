@@ -217,7 +217,7 @@ class CuratePool(MatchRules):
     tail_share: float = 0.06  # p, of English; read where t_en is auto
     seed: int = 0
     epochs: int = 1  # offline draws to write
-    nsfw: float | None = None  # drop what the pool rates above this, 0..1; None keeps all, as the paper
+    nsfw: float | None = None  # drop what the pool rates above this, 0..1; None keeps all (the paper does not)
     faces: int | None = None  # drop images in which the pool found more faces than this
     evaluation: str | None = None  # drop images of this evaluation: a folder of images, or a hash set (.npy)
     evaluation_bits: int = 4  # perceptual hashes that differ in at most so many of 64 bits are one image

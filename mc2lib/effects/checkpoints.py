@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 
-from mc2lib.effects.files import atomic, read_json, write_json
+from mc2lib.effects.files import atomic, read_json, remake, write_json
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.vocabulary import load_text_encoder, read_text_encoder
 from mc2lib.errors import InputError
@@ -129,8 +129,7 @@ def load_encoder(run: Path) -> Encoder:
     try:
         model.load_state_dict(load_file(run / "weights.safetensors"))
     except Exception as error:
-        raise InputError(
-            str(run), f"weights do not fit model.json ({error})", "Delete the folder and run `dvc repro`."
-        ) from error
+        cure = remake(run / "weights.safetensors", "Delete the folder and run `dvc repro`.")
+        raise InputError(str(run), f"weights do not fit model.json ({error})", cure) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Encoder(model.eval().to(device), text_encoder, description["context_length"], device)

@@ -240,7 +240,9 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
     out = options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name
-    metadata = options.metadata or root / "data" / "metadata"
+    if options.paper_hygiene:
+        params = ask_paper_hygiene(params, source)
+    metadata = options.metadata or packaged_metadata(root)
     print(f"{options.pool}: {source.format}, {len(source.shards):,} shards; curated pool in {out}", flush=True)
     outcome = curate_pool(source, metadata, out, params, machine)
     print(f"\n{step_text(outcome.steps)}", flush=True)
@@ -250,6 +252,60 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
         print(f"\nWithout {names}{more}, which could not be read: see {out / 'quarantine.json'}", flush=True)
         return 3
     return 0
+
+
+def packaged_metadata(root: Path) -> Path:
+    """The folder of the study's own lists, which are built first if they are missing.
+
+    Raises:
+        RuntimeError: the stage that builds them failed.
+    """
+    folder = root / "data" / "metadata"
+    if not _stamps(folder):
+        from mc2lib.effects.study import build_stage  # DVC and the report's libraries, for this alone
+
+        print(f"{folder} holds no lists: building the packaged ones first (once, some minutes)", flush=True)
+        if build_stage(root, "metadata") != 0 or not _stamps(folder):
+            raise RuntimeError("the packaged metadata could not be built: see above, or name lists with --metadata")
+    return folder
+
+
+def ask_paper_hygiene(params: CuratePool, source: PoolSource) -> CuratePool:
+    """What the paper did to its images, where `params` do not ask for more or less of it already.
+
+    Images that are rated unsafe go, those with faces, those like another, and those of ImageNet.
+
+    Args:
+        params: of the run.
+        source: the pool, of whose first shard the first rows are read.
+
+    Raises:
+        InputError: the pool or the parameters lack something for it.
+
+    Source: MetaCLIP 2, appendix; the paper gives no thresholds, and these are ours.
+    """
+    if params.evaluation is None:
+        cure = "Give the folder of ImageNet's images, or a hash set of them (.npy): --evaluation FOLDER."
+        raise InputError("paper hygiene", "no images of ImageNet to keep out", cure)
+    first = next(read_batches(source.shards[0], rows=1), None)
+    for name, cure in RATINGS.items():
+        if first is not None and name not in first.column_names:
+            raise InputError("paper hygiene", f"{source.shards[0].place} has no field '{name}'", cure)
+    asked = dataclasses.replace(
+        params,
+        nsfw=0.5 if params.nsfw is None else params.nsfw,
+        faces=0 if params.faces is None else params.faces,
+        duplicates=params.duplicates or "near",
+    )
+    _check_images(asked, source)
+    return asked
+
+
+#: By what a limit is on, what a pool needs for it.
+RATINGS = {
+    "nsfw": "Add a column 'nsfw' or 'punsafe' (0 to 1) to the pool, or leave this limit out.",
+    "faces": "Add a column 'face_bboxes' (a list of boxes) to the pool, or leave this limit out.",
+}
 
 
 def _check(params: CuratePool) -> None:
@@ -285,7 +341,7 @@ def _refuse_unrated(params: CuratePool, tally: Mapping[str, Any]) -> None:
     """Refuse a limit on what the pool says of none of its images: it would keep them all."""
     for name in ("nsfw", "faces"):
         if getattr(params, name) is not None and tally.get("pairs") and not tally["reader"].get(f"rated: {name}"):
-            raise InputError(name, f"no row of the pool has the field '{name}'", "Leave this limit out.")
+            raise InputError(name, f"no row of the pool has the field '{name}'", RATINGS[name])
 
 
 # ---------------------------------------------------------------------- metadata
@@ -295,7 +351,9 @@ def prepare(metadata: Path, out: Path, params: CuratePool) -> _Setup:
     """Read and check the metadata, and build its index in `out`/index unless it is there."""
     stamps = _stamps(metadata)
     if not stamps:
-        raise InputError(str(metadata), "no <language>.parquet here", "Run `dvc repro metadata`, or name --metadata.")
+        raise InputError(
+            str(metadata), "no <language>.parquet here", "Name a folder with lists, or leave --metadata out."
+        )
     digests = {name: file_digest(metadata / name) for name, _, _ in stamps}
     lists = {Path(name).stem: metadata / name for name, _, _ in stamps}
     try:
