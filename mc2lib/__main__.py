@@ -83,6 +83,7 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--metadata", type=Path, help="a folder with <language>.parquet; by default data/metadata")
     curate.add_argument("--language", choices=("auto", "lid"))
     curate.add_argument("--lid-model", help="a fastText model's file; by default lid.176")
+    curate.add_argument("--lid-engine", choices=("compiled", "fasttext"))
     curate.add_argument("--lid-confidence", type=float)
     curate.add_argument("--borders", choices=("paper", "kana", "kana_hangul"), help="scripts that need no border")
     either = argparse.BooleanOptionalAction

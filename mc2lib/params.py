@@ -101,6 +101,7 @@ class CurationParams(MatchRules):
     language: Literal["declared", "lid"]
     lid_confidence: float
     t_en: int  # matches per entry above which an English entry is head
+    lid_engine: Literal["compiled", "fasttext"] = "compiled"  # who answers: this library, or the fasttext package
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,7 @@ class CuratePool(MatchRules):
 
     language: Literal["auto", "lid"] = "auto"  # auto: what the pool declares, language id where it declares none
     lid_model: str | None = None  # a fastText model's file; None is lid.176
+    lid_engine: Literal["compiled", "fasttext"] = "compiled"  # who answers: this library, or the fasttext package
     lid_confidence: float = 0.0  # a label less probable than this counts as `other`
     t_en: int | Literal["auto"] = "auto"  # matches per English entry; auto: the count that gives tail_share
     tail_share: float = 0.06  # p, of English; read where t_en is auto

@@ -61,7 +61,7 @@ from mc2lib.effects.engine import TaskFailure, keep_engine
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, read_table, write_json
 from mc2lib.effects.hygiene import hash_folder, hash_shard, read_hashes, write_hashes
 from mc2lib.effects.indices import open_indices, write_indices
-from mc2lib.effects.language_model import load_language_model
+from mc2lib.effects.language_model import Engine, load_classifier
 from mc2lib.effects.matches import count_values, match_path
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_batches
 from mc2lib.effects.repeats import count_repeats, find_repeats
@@ -96,6 +96,7 @@ class _Setup:
     language: str
     lid_model: str | None
     lid_digest: str
+    lid_engine: Engine
     lid_confidence: float
     nsfw: float | None
     faces: int | None
@@ -106,7 +107,14 @@ class _Setup:
     def made(self, shard: Shard, source: str) -> str:
         """Digest of all that shapes the shard's matches."""
         parts: list[Any] = [MATCHING, asdict(self.rules), self.metadata_digest, self.language, self.lid_digest]
-        parts += [self.lid_confidence, self.nsfw, self.faces, self.evaluation_digest, self.evaluation_bits]
+        parts += [
+            self.lid_engine,
+            self.lid_confidence,
+            self.nsfw,
+            self.faces,
+            self.evaluation_digest,
+            self.evaluation_bits,
+        ]
         return digest({"parts": parts, "shard": shard.name, "format": shard.format, "source": source})
 
 
@@ -370,6 +378,7 @@ def prepare(metadata: Path, out: Path, params: CuratePool) -> _Setup:
         language=params.language,
         lid_model=str(Path(params.lid_model).resolve()) if params.lid_model else None,
         lid_digest=file_digest(Path(params.lid_model)) if params.lid_model else "lid.176",
+        lid_engine=params.lid_engine,
         lid_confidence=params.lid_confidence,
         nsfw=params.nsfw,
         faces=params.faces,
@@ -575,12 +584,13 @@ def _find_entries(batch: pa.Table, setup: _Setup, indices: Mapping[str, Index]) 
     A language without a list of its own is `other`, if there is a list of that name.
     """
     if setup.language == "auto" and batch["language"].null_count < len(batch):
-        languages = find_languages(batch, setup.language, setup.lid_model, setup.lid_confidence)
+        languages = find_languages(batch, setup.language, setup.lid_model, setup.lid_confidence, setup.lid_engine)
         languages = _with_lists(languages, indices)
         rows = pa.array(np.arange(len(batch)))
         return _Found(languages, match_languages(batch["alt_text"], languages, indices), rows)
     texts = batch["alt_text"].combine_chunks().dictionary_encode()
-    languages = identify(texts.dictionary, _load_model(setup.lid_model), setup.lid_confidence)
+    model = _load_model(setup.lid_model, setup.lid_engine)
+    languages = identify(texts.dictionary, model, setup.lid_confidence)
     languages = _with_lists(languages, indices)
     return _Found(languages, match_languages(texts.dictionary, languages, indices), texts.indices)
 
@@ -640,13 +650,15 @@ def _sum_counts(parts: Sequence[pa.Table]) -> pa.Table:
     return table.sort_by([("language", "ascending"), ("entry", "ascending")]).cast(COUNTS)
 
 
-def find_languages(batch: pa.Table, language: str, model: str | None, confidence: float) -> pa.Array:
+def find_languages(
+    batch: pa.Table, language: str, model: str | None, confidence: float, engine: Engine = "compiled"
+) -> pa.Array:
     """Each pair's metadata language: declared, or found by language id where it is not, or always."""
     declared = batch["language"].combine_chunks()
     unknown = pc.is_null(declared) if language == "auto" else pa.array(np.ones(len(declared), bool))
     if not pc.any(unknown).as_py():
         return declared
-    found = identify(batch["alt_text"].combine_chunks().filter(unknown), _load_model(model), confidence)
+    found = identify(batch["alt_text"].combine_chunks().filter(unknown), _load_model(model, engine), confidence)
     if len(found) == len(declared):
         return found
     return pc.replace_with_mask(declared, unknown, found.cast(declared.type))
@@ -658,8 +670,8 @@ def _open(folder: Path, metadata_digest: str, rules: MatchRules) -> Mapping[str,
 
 
 @lru_cache(maxsize=1)
-def _load_model(path: str | None) -> Any:
-    return load_language_model(Path(path) if path else None)
+def _load_model(path: str | None, engine: Engine) -> Any:
+    return load_classifier(engine, Path(path) if path else None)
 
 
 # ---------------------------------------------------------------------- duplicates
