@@ -17,7 +17,9 @@ from mc2lib.errors import InputError, nearest
 #: reaches (`mc2lib.metadata.other`); it is none of the 329 languages.
 OTHER = "other"
 
-#: Wikipedias of the 2024-05 dumps, by code. `simple` is English; the rest are 329 languages.
+#: Wikipedias that were open in 2024-05, in the order of their codes: the names that Wikimedia's site matrix gives their
+#: databases, without `wiki`; but Belarusian in Taraskievica, whose database keeps its old name (`be_x_old`), has its
+#: new one. `simple` is English; the rest are 329 languages.
 _WIKIPEDIAS = """
     ab ace ady af als alt am ami an ang anp ar arc ary arz as ast atj av avk awa ay az azb ba ban bar bat_smg bbc
     bcl be be_tarask bew bg bh bi bjn blk bm bn bo bpy br bs bug bxr ca cbk_zam cdo ce ceb ch chr chy ckb co cr crh

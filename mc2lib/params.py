@@ -199,7 +199,7 @@ class Machine:
     """How this machine does it: changes no result, so no stage depends on it."""
 
     processes: int | Literal["auto"]
-    checkpoint_seconds: float
+    checkpoint_seconds: float | Literal["auto"]  # between checkpoints of a run; auto: by the size of its state
     sharding: Literal["none", "full"] = "none"  # of training: every rank a copy (DDP), or its share (FSDP2)
     grad_checkpointing: bool = False  # compute activations twice instead of keeping them
     engine: Literal["local", "ray"] = "local"  # local: a process pool here; ray: a cluster, or one started here
@@ -390,6 +390,9 @@ def _check(params: Params) -> None:
     ):
         if not 0 <= share < 1:
             raise InputError(place, f"{share:g} is not in 0..1", "Correct the share.")
+    if params.machine.checkpoint_seconds != "auto" and not params.machine.checkpoint_seconds >= 0:
+        fault = f"{params.machine.checkpoint_seconds} is below zero"
+        raise InputError("params.machine.checkpoint_seconds", fault, "Write auto, or a number of seconds.")
     _check_augmentation(params.training.augmentation)
     positive: dict[str, float] = {
         "pool.concepts": params.pool.concepts,

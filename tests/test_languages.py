@@ -21,6 +21,10 @@ from mc2lib.languages import (
 )
 
 
+def test_wikipedias_are_in_the_order_of_their_codes():
+    assert list(WIKIPEDIAS) == sorted(WIKIPEDIAS)
+
+
 def test_codes_are_distinct_and_tables_name_only_them():
     assert len(WIKIPEDIAS) == len(set(WIKIPEDIAS)) == 330  # 329 languages and Simple English
     assert set(MERGED) | set(MERGED.values()) <= set(WIKIPEDIAS)

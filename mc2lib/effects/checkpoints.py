@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 
-from mc2lib.effects.files import atomic, read_json, remake, write_json
+from mc2lib.effects.files import atomic, read_json, write_json
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.vocabulary import load_text_encoder, read_text_encoder
 from mc2lib.errors import InputError
@@ -55,7 +56,11 @@ def load_checkpoint(path: Path, digest: str) -> dict[str, Any] | None:
 def set_aside(path: Path) -> None:
     """Rename a checkpoint that cannot be used, if there is one; the run starts over, and nothing is deleted."""
     if path.exists():
-        path.replace(path.with_name(path.name + ".unused"))
+        ends = itertools.chain([""], (f"-{i}" for i in itertools.count(2)))
+        names = (path.with_name(f"{path.name}.unused{end}") for end in ends)
+        kept = next(name for name in names if not name.exists())
+        path.replace(kept)
+        print(f"{path}: kept as {kept.name}", flush=True)
 
 
 def export_run(folder: Path, state: dict[str, Any], description: dict[str, Any]) -> None:
@@ -109,7 +114,7 @@ class Encoder:
         return features
 
 
-def load_encoder(run: Path) -> Encoder:
+def load_encoder(run: Path | str) -> Encoder:
     """The encoder of a finished run.
 
     Args:
@@ -118,6 +123,9 @@ def load_encoder(run: Path) -> Encoder:
     Raises:
         InputError: the run is not finished or its weights do not fit its description.
     """
+    run = Path(run)
+    if not (run / "model.json").exists():
+        raise InputError(str(run), "no finished run here (no model.json)", "Train it to its end first.")
     description = read_json(run / "model.json")
     tower = Tower(**description["tower"])
     if "mix" in description:
@@ -129,7 +137,7 @@ def load_encoder(run: Path) -> Encoder:
     try:
         model.load_state_dict(load_file(run / "weights.safetensors"))
     except Exception as error:
-        cure = remake(run / "weights.safetensors", "Delete the folder and run `dvc repro`.")
+        cure = "Train it again in an empty folder."
         raise InputError(str(run), f"weights do not fit model.json ({error})", cure) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Encoder(model.eval().to(device), text_encoder, description["context_length"], device)

@@ -564,7 +564,7 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
             matched.update(count_values(table["language"]))
             counts.append(count_matches(table))
             writer.write_table(table)
-    known = set(indices)
+    known = {name for name, index in indices.items() if index.size}
     tally = {
         "reader": {name: count for name, count in sorted(reader.items()) if count},
         "pairs": sum(pairs.values()),
@@ -597,7 +597,7 @@ def _find_entries(batch: pa.Table, setup: _Setup, indices: Mapping[str, Index]) 
 
 def _with_lists(languages: pa.Array, indices: Mapping[str, Index]) -> pa.Array:
     """`languages` with `other` for those that have no list, if there is a list of that name."""
-    if OTHER not in indices:
+    if OTHER not in indices or not indices[OTHER].size:
         return languages
     return pc.if_else(pc.is_in(languages, pa.array(indices, languages.type)), languages, OTHER)
 

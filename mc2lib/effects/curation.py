@@ -93,10 +93,10 @@ def _progress(done: int, total: int, seconds: float) -> str:
 def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> dict[str, Any]:
     pool = load_pool(root, params, mix, seed)
     if index == "isolated":
-        indices = {language: _load_index(root, (language,), params.curation.rules) for language in params.languages}
+        indices = {name: _load_index(root, (name,), params.curation.rules) for name in curated_languages(params)}
         entries = match_languages(pool["alt_text"], pool["language"], indices)
     else:
-        languages = ("en",) if index == "english" else params.languages
+        languages = ("en",) if index == "english" else curated_languages(params)
         entries = match(pool["alt_text"], _load_index(root, languages, params.curation.rules))
     table = pa.table({"pair_id": pool["pair_id"], "language": pool["language"], "entries": entries}, schema=MATCHES)
     write_table(table, Paths(root).matches(mix, seed, index), MATCHES)
@@ -116,6 +116,11 @@ def _match_pool(root: Path, params: Params, index: str, mix: str, seed: int) -> 
 @cache  # workers live for one call of match_pools and use an index many times
 def _load_index(root: Path, languages: tuple[str, ...], rules: MatchRules) -> Index:
     return load_index(root, languages, rules)
+
+
+def curated_languages(params: Params) -> tuple[str, ...]:
+    """The languages whose lists curation matches: the study's, and `other` where language id may say so."""
+    return (*params.languages, OTHER) if params.curation.language == "lid" else params.languages
 
 
 def load_index(root: Path, languages: tuple[str, ...], rules: MatchRules) -> Index:
@@ -292,8 +297,8 @@ def explain_text(root: Path, params: Params, text: str, language: str, mix: str,
     Raises:
         InputError: the study has no such language.
     """
-    if language not in params.languages:
-        raise InputError("language", f"no metadata in '{language}'", nearest(language, params.languages))
+    if language not in curated_languages(params):
+        raise InputError("language", f"no metadata in '{language}'", nearest(language, curated_languages(params)))
     metadata = _read_metadata(root, language).to_pandas()
     found = match(pa.array([text]), load_index(root, (language,), params.curation.rules))[0].as_py()
     matches = read_table(Paths(root).matches(mix, seed, "isolated"), MATCHES)
@@ -310,7 +315,7 @@ def explain_text(root: Path, params: Params, text: str, language: str, mix: str,
 
 def _entry_names(root: Path, params: Params, index: str, group: str) -> list[str]:
     if index == "merged":
-        return merged_entries(root, params.languages)
+        return merged_entries(root, curated_languages(params))
     names: list[str] = _read_metadata(root, "en" if index == "english" else group)["entry"].to_pylist()
     return names
 

@@ -52,6 +52,22 @@ def read_report(out: Path) -> dict[str, Any]:
     return report
 
 
+def pool_identity(out: Path) -> dict[str, Any]:
+    """What a curated pool's draws follow from: keep probabilities, images in several shards, shards and seed.
+
+    Raises:
+        InputError: there is no finished curated pool.
+    """
+    report = read_report(out)
+    found = {"shards": report["shards"], "seed": report["params"]["seed"]}
+    for name, key in (("keep", "made"), ("repeats", "from")):
+        path = out / "balance" / f"{name}.json"
+        if not path.exists():
+            raise InputError(str(path), "no such file", "Run `make curate POOL=...` to its end first.")
+        found[name] = read_json(path)[key]
+    return found
+
+
 # ---------------------------------------------------------------------- sample
 
 

@@ -21,7 +21,7 @@ from mc2lib.effects.paths import Paths
 from mc2lib.effects.training import english_share
 from mc2lib.errors import InputError, nearest
 from mc2lib.params import Params, Tower, parse
-from mc2lib.training.plan import choose_ranks, divide_batches, plan_arm
+from mc2lib.training.plan import checkpoint_bytes, checkpoint_seconds, choose_ranks, divide_batches, plan_arm
 from mc2lib.training.towers import build_model, count_parameters
 
 #: Rows of the token embedding by tokenizer. `gemma` stands where the paper has XLM-V: at `vocabulary: full` its
@@ -92,7 +92,9 @@ def print_plan(root: Path, scale: str | None = None, ranks: int | None = None) -
             f"tower {name}: image {cost.image_parameters / 1e6:,.1f}M + text {cost.text_parameters / 1e6:,.1f}M "
             f"parameters ({cost.embedding_parameters / 1e6:,.1f}M of them the token embedding, "
             f"{TRAINED_BYTES * cost.embedding_parameters / 1e9:,.1f} GB a rank in fp32 Adam unless sharded), "
-            f"{cost.forward_flops / 1e9:,.2f} GFLOP a pair forward"
+            f"{cost.forward_flops / 1e9:,.2f} GFLOP a pair forward; a checkpoint of "
+            f"{checkpoint_bytes(cost.parameters) / 1e9:,.2f} GB every "
+            f"{checkpoint_seconds(params.machine, cost.parameters):,.0f} s, on a disk with room for two"
         )
     print()
     print(format_arms(arms))
@@ -103,7 +105,15 @@ def print_plan(root: Path, scale: str | None = None, ranks: int | None = None) -
         "what": "plan",
         "scale": params.scale,
         "seeds": len(params.seeds),
-        "towers": {name: asdict(cost) | {"parameters": cost.parameters} for name, cost in towers.items()},
+        "towers": {
+            name: asdict(cost)
+            | {
+                "parameters": cost.parameters,
+                "checkpoint_bytes": checkpoint_bytes(cost.parameters),
+                "checkpoint_seconds": checkpoint_seconds(params.machine, cost.parameters),
+            }
+            for name, cost in towers.items()
+        },
         "arms": {arm.arm: {key: value for key, value in asdict(arm).items() if key != "arm"} for arm in arms},
         "gpu_hours": total,
     }

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mc2lib.effects.draws import draw_shard, read_report
-from mc2lib.effects.files import read_json, write_json
+from mc2lib.effects.draws import draw_shard, pool_identity, read_report
+from mc2lib.effects.files import digest, read_json, write_json
+from mc2lib.effects.matches import match_path
 from mc2lib.effects.pool_images import PoolImages
 from mc2lib.effects.ranks import Recipe, process_group, train_run
 from mc2lib.effects.sharding import Rank
@@ -22,6 +23,21 @@ from mc2lib.effects.vocabulary import read_text_encoder
 from mc2lib.errors import InputError
 from mc2lib.params import Machine, Tower, Training, parse_section
 from mc2lib.training.plan import Plan
+
+
+def require_same_pool(out: Path, identity: str) -> None:
+    """Refuse a pool that was curated again since the run's recipe was written.
+
+    Args:
+        out: of `curate_pool`.
+        identity: digest of its `pool_identity` then.
+
+    Raises:
+        InputError: the pool is another one now, or is being curated.
+    """
+    if digest(pool_identity(out)) != identity:
+        cure = "Curate it as it was and run again to continue, or start another RUN, which trains on the new one."
+        raise InputError(str(out), "this pool was curated again while the run trains on it", cure)
 
 
 def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa.Table]:
@@ -38,12 +54,25 @@ def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa
     """
     names = read_report(out)["shards"]
     for place in order_shards(names, order_seed, epoch).tolist():
+        matches = match_path(out, names[place])
+        if not matches.exists():
+            raise InputError(
+                str(matches), "no such file", "Run `make curate POOL=...` again, which makes what is gone."
+            )
         table = draw_shard(out, names[place], place, seed, epoch)
         yield table.append_column("shard", pa.array(np.full(len(table), place, np.int32)))
 
 
+def read_skipped(run: Path, rank: int) -> dict[str, str]:
+    """Images that a rank could not decode so far, tar and key to fault."""
+    path = run / f"skipped-{rank}.json"
+    return dict(read_json(path)) if path.exists() else {}
+
+
 def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
     """The recipe that `start_run` wrote; and, once a rank made its batches, their images."""
+    if not (run / "recipe.json").exists():
+        raise InputError(str(run), "no recipe.json here", "Write it with `make train POOL=... ARGS=--prepare`.")
     content = read_json(run / "recipe.json")
     training = parse_section(Training, content["training"], f"{run / 'recipe.json'}: training")
     tower = Tower(**content["tower"])
@@ -56,10 +85,19 @@ def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
         threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
         size, crop = tower.vision_cfg["image_size"], training.augmentation.random_resized_crop
         opened.append(PoolImages(run / "images", names, size, threads, crop, seed))
-        windows = shuffle_epochs(
-            lambda epoch: read_epoch(out, content["curation_seed"], epoch, seed), content["languages"], seed, str(out)
-        )
+        if steps.start:  # what was skipped before the run was stopped
+            opened[0].skipped.update(read_skipped(run, here.rank))
+
+        def read(epoch: int) -> Iterator[pa.Table]:
+            require_same_pool(out, content["pool"])
+            return read_epoch(out, content["curation_seed"], epoch, seed)
+
+        windows = shuffle_epochs(read, content["languages"], seed, str(out))
         return cut_batches(windows, opened[0].take, plan.batch_size, steps, here.rank, here.world)
+
+    def write_skipped(here: Rank) -> None:
+        if opened and opened[0].skipped:
+            write_json(opened[0].skipped, run / f"skipped-{here.rank}.json")
 
     recipe = Recipe(
         run=run,
@@ -73,6 +111,7 @@ def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
         fingerprint=content["fingerprint"],
         text_encoder=lambda: read_text_encoder(run),
         batches=batches,
+        saved=write_skipped,
         description={"tokenizer": content["tokenizer"], "languages": content["languages"]},
     )
     return recipe, opened
@@ -86,7 +125,6 @@ def main(run: str) -> None:
         train_run(recipe, here)
         skipped = images[0].skipped if images else {}
         if skipped:
-            write_json(skipped, Path(run) / f"skipped-{here.rank}.json")
             print(f"rank {here.rank}: {len(skipped):,} images could not be decoded: {json.dumps(list(skipped)[:3])}")
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from mc2lib.effects.claims import claim
 from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params
-from mc2lib.effects.draws import read_report
+from mc2lib.effects.draws import pool_identity, read_report
 from mc2lib.effects.files import digest, file_digest, read_json, write_json
 from mc2lib.effects.pool_images import write_image_index
 from mc2lib.effects.readers import PoolSource, open_pool
@@ -112,7 +112,12 @@ def start_run(
         content["fingerprint"] = _fingerprint(content, out, run)
         _refuse_other(run, content["fingerprint"])
         # what changes nothing of the result comes after the fingerprint
-        content |= {"curated": str(out), "machine": dataclasses.asdict(params.machine), "tower_name": tower}
+        content |= {
+            "curated": str(out),
+            "pool": digest(pool_identity(out)),
+            "machine": dataclasses.asdict(params.machine),
+            "tower_name": tower,
+        }
         write_json(content, run / "recipe.json")
         if prepare:
             return
@@ -157,9 +162,7 @@ def _fingerprint(content: dict[str, Any], out: Path, run: Path) -> str:
     """Digest of all that shapes the run: numbers, tokenizer, pairs, their keep probabilities, images, and code."""
     made = {
         "code": code_digest(*POOL_CODE),
-        "keep": read_json(out / "balance" / "keep.json")["made"],
-        "repeats": read_json(out / "balance" / "repeats.json")["from"],
-        "shards": read_report(out)["shards"],
+        "pool": pool_identity(out),
         "images": [[Path(name).name, *stamps] for name, *stamps in read_json(run / "images" / "index.json")["tars"]],
         "tokenizer": file_digest(run / "tokenizer.json") if content["tokenizer"] != "bytes" else "bytes",
     }

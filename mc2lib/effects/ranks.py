@@ -20,7 +20,7 @@ import torch.distributed as dist
 from mc2lib.effects.checkpoints import export_run, is_done, load_checkpoint, save_checkpoint, set_aside
 from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params
-from mc2lib.effects.files import atomic, digest, file_digest
+from mc2lib.effects.files import atomic, digest, file_digest, require_space
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.sharding import Rank, distribute, gather_state, read_logit_scale, scatter_state
 from mc2lib.effects.stream import Batch, ImageStore, prefetch, stream_batches
@@ -31,7 +31,7 @@ from mc2lib.hashing import key
 from mc2lib.params import Augmentation, Machine, Params, Tower, Training
 from mc2lib.training.augment import augment
 from mc2lib.training.optimisation import build_loss, build_optimizer, take_step
-from mc2lib.training.plan import Plan, learning_rate, plan_arm
+from mc2lib.training.plan import Plan, checkpoint_bytes, checkpoint_seconds, learning_rate, plan_arm
 from mc2lib.training.tokenizers import TextEncoder
 from mc2lib.training.towers import build_model, describe
 
@@ -65,6 +65,7 @@ class Recipe:
         fingerprint: digest of everything that shapes it.
         text_encoder: makes the tokenizer.
         batches: makes this rank's batches of some steps.
+        saved: called on every rank where the run is saved or done, for what it stores beside.
         description: what model.json says beside the rest.
     """
 
@@ -80,6 +81,7 @@ class Recipe:
     text_encoder: Callable[[], TextEncoder]
     batches: Callable[[range, Rank], Iterator[Batch]]
     description: Mapping[str, Any]
+    saved: Callable[[Rank], None] = lambda here: None
 
 
 def train_seed(paths: Paths, params: Params, arm: str, seed: int, here: Rank) -> None:
@@ -117,8 +119,8 @@ def train_run(recipe: Recipe, here: Rank) -> None:
     """Train one run on this rank: from its checkpoint if there is one, nothing if it is done.
 
     Raises:
-        InputError: the number of ranks does not divide the batch, the data cannot be read, or the loss or a weight is
-            no finite number; the last good checkpoint stays.
+        InputError: the number of ranks does not divide the batch, the data cannot be read, the disk has no room for
+            checkpoints, or the loss or a weight is no finite number; the last good checkpoint stays.
     """
     run, plan, training, world = recipe.run, recipe.plan, recipe.training, here.world
     if plan.batch_size % world:
@@ -138,6 +140,10 @@ def train_run(recipe: Recipe, here: Rank) -> None:
     model: Any = build_model(recipe.tower, text_encoder.vocabulary, recipe.context_length, sharding == "full").to(
         here.device
     )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    interval = checkpoint_seconds(recipe.machine, parameters)
+    if here.rank == 0:
+        require_checkpoint_space(run, parameters)
     if recipe.machine.grad_checkpointing:
         model.set_grad_checkpointing()
     bf16 = training.precision == "bf16" or (training.precision == "auto" and here.device.type == "cuda")
@@ -161,7 +167,7 @@ def train_run(recipe: Recipe, here: Rank) -> None:
         pixels, ids = pixels.to(here.device), ids.to(here.device)
         values.append(take_step(wrapped, loss, optimizer, pixels, ids, rate, training, bf16))
         logs = step % LOG_STEPS == 0 or step + 1 == plan.steps
-        saves = here.agree(time.monotonic() - saved > recipe.machine.checkpoint_seconds)
+        saves = here.agree(time.monotonic() - saved > interval)
         if logs or saves:
             means, values = average_losses(values, world), []
             require_finite_losses(recipe, step, means)
@@ -182,7 +188,9 @@ def train_run(recipe: Recipe, here: Rank) -> None:
                 require_finite_weights(recipe, step, whole[0])
                 _write_log(run, log)
                 save_checkpoint(run / "checkpoint.pt", recipe.fingerprint, step + 1, *whole)
+            recipe.saved(here)
             saved = time.monotonic()
+    recipe.saved(here)
     weights, _ = gather_state(model, optimizer)
     if here.rank == 0:
         require_finite_weights(recipe, plan.steps - 1, weights)
@@ -199,9 +207,15 @@ def train_run(recipe: Recipe, here: Rank) -> None:
             "seen_pairs": plan.seen_pairs,
         }
         export_run(run, weights, description)
-        for name in ("checkpoint.pt", "checkpoint.pt.unused"):
-            (run / name).unlink(missing_ok=True)
+        (run / "checkpoint.pt").unlink(missing_ok=True)
     dist.barrier()
+
+
+def require_checkpoint_space(run: Path, parameters: int) -> None:
+    """Raise InputError unless the disk holds a run's checkpoint and the one that replaces it, less what is there."""
+    saved = run / "checkpoint.pt"
+    there = saved.stat().st_size if saved.exists() else 0
+    require_space(run, 2 * checkpoint_bytes(parameters) - min(there, checkpoint_bytes(parameters)))
 
 
 def average_losses(values: list[torch.Tensor], world: int) -> list[float]:

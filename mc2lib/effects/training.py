@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.compute as pc
 
-from mc2lib.effects.files import read_json, read_table, require_space
+from mc2lib.effects.files import read_json, read_table
 from mc2lib.effects.machine import count_gpus, count_workers
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
@@ -23,7 +23,6 @@ from mc2lib.params import Machine, Params
 from mc2lib.schemas import CURATED
 from mc2lib.training.plan import divide_batches, plan_arm
 
-RUN_BYTES = 200_000_000  # a laptop run's checkpoint, written beside the old one, with room to spare
 #: Modules that a run's weights follow from, whoever starts it: an edit of one trains every run again.
 CODE = (
     "hashing",
@@ -52,13 +51,12 @@ def train_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
         columns seed, step, loss, learning_rate, logit_scale.
 
     Raises:
-        InputError: the arm is unknown, its data is missing, or the disk is too full.
+        InputError: the arm is unknown, or its data is missing.
         RuntimeError: a rank died, and the next call continues from the last checkpoint; or it stopped with an error,
-            such as a loss that is no finite number, which the message repeats.
+            such as a full disk or a loss that is no finite number, which the message repeats.
     """
     params.arm(arm)
     paths = Paths(root)
-    require_space(root, RUN_BYTES)
     for seed in params.seeds:
         curated_shards(paths, params, arm, seed)
     batches = [plan_arm(params, arm, english_share(paths, params, arm, seed)).batch_size for seed in params.seeds]
@@ -84,11 +82,7 @@ def launch(module: str, arguments: Sequence[str], ranks: int, machine: Machine, 
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     command += ["--module", module, *arguments]
-    threads = str(max(1, count_workers(machine) // ranks))
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
-    # torch warns once a rank of what open_clip's loss calls and of strides: nothing a person can act on
-    environment["PYTHONWARNINGS"] = "ignore::FutureWarning,ignore::UserWarning"
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    environment = rank_environment(machine, ranks)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         assert run.stdout is not None
         try:
@@ -100,6 +94,18 @@ def launch(module: str, arguments: Sequence[str], ranks: int, machine: Machine, 
         fault = next((line for line in tail if line.startswith("error: ")), None)
         died = f"a rank died with exit status {run.returncode}; run again to continue"
         raise RuntimeError("\n".join([f"{title}: {f'a rank stopped: {fault}' if fault else died}", *tail]))
+
+
+def rank_environment(machine: Machine, ranks: int) -> dict[str, str]:
+    """Environment variables of each of so many ranks on a machine."""
+    # threads that wait for each other sleep: while spinning, they starve each other once another process has a core
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
+    environment["OMP_NUM_THREADS"] = str(max(1, count_workers(machine) // ranks))
+    environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    # torch warns once a rank of what open_clip's loss calls and of strides: nothing a person can act on
+    environment["PYTHONWARNINGS"] = "ignore::FutureWarning,ignore::UserWarning"
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    return environment
 
 
 def _relay(lines: Any) -> list[str]:

@@ -2,14 +2,15 @@
 
 Everything lies under one folder: `dumps/`, `pageviews/` and `wordnets/` as fetched, `work/` with counts of parts, and
 `metadata/<language>.parquet`, the lists. Tasks are parts of dumps, days of page views, then languages; each result
-carries the digest of what it was made from, so a killed build goes on, and a newer dump rebuilds its language only.
+carries the digest of what it was made from and of the code that made it, so a killed build goes on, and a newer dump
+rebuilds its language only.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from hashlib import sha256
@@ -17,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from mc2lib.effects.claims import claim
+from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params
-from mc2lib.effects.counting import StoredCounts, count_language, merge_stored, open_counts, remove_counts
+from mc2lib.effects.counting import StoredCounts, merge_stored, open_counts, remove_counts
 from mc2lib.effects.coverage import find_unreached, label_coverage
-from mc2lib.effects.dumps import Article, Part, read_articles, read_namespaces, split_dump
-from mc2lib.effects.dumps import Tally as PageTally
+from mc2lib.effects.dump_counts import count_part
+from mc2lib.effects.dumps import Part, read_namespaces, split_dump
 from mc2lib.effects.engine import TaskFailure, keep_engine, run_tasks
 from mc2lib.effects.fetch import (
     DUMP_CODES,
@@ -38,6 +39,7 @@ from mc2lib.effects.fetch import (
     pageview_files,
 )
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, write_json, write_table
+from mc2lib.effects.language_model import load_language_model
 from mc2lib.effects.metadata import CARD, compare_english, make_card, summarise_card, write_other
 from mc2lib.effects.pageviews import FILE_NAME, count_view_files, keep_articles, split_views
 from mc2lib.effects.paths import Paths
@@ -53,10 +55,19 @@ from mc2lib.metadata.titles import fold_namespaces
 from mc2lib.params import Machine, Metadata, Params, Wikipedia
 from mc2lib.schemas import METADATA
 
-#: What results were made by; another number makes everything again.
-VERSION = 2
-#: Characters of articles counted at once: small beside any budget.
-BATCH = 1 << 21
+#: The code that counts of dumps, sums of page views and lists depend on: who edits it has them made again.
+COUNTING = (
+    "effects.dump_counts", "effects.dumps", "effects.counting", "metadata.count", "metadata.segment", "metadata.words",
+    "metadata.wikitext", "languages",
+)  # fmt: skip
+VIEWING = (
+    "effects.pageviews", "effects.counting", "metadata.titles", "metadata.count", "metadata.segment", "metadata.words",
+    "languages",
+)  # fmt: skip
+LISTING = (
+    "effects.wikipedia", "effects.metadata", "effects.pageviews", "effects.counting", "metadata", "languages",
+    "schemas",
+)  # fmt: skip
 MEGABYTE = 1 << 20
 #: What a person may put into the folder, to be read: the rest of it is ours.
 INPUTS = ("dumps", "pageviews", "wordnets")
@@ -135,10 +146,13 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
         built from what it has.
 
     Raises:
-        InputError: a language is unknown, another build holds the folder, or there is no source at all.
+        InputError: a language is unknown, the language-id model is missing, another build holds the folder, or there is
+            no source at all.
     """
     wikipedia = params.wikipedia
     wikis = group_wikis(wikipedia.languages)
+    model = Path(params.curate_pool.lid_model) if params.curate_pool.lid_model else None
+    load_language_model(model)  # one that is not there is told before hours of counting
     folder = root / wikipedia.folder
     with claim(folder, INPUTS), keep_engine(params.machine):
         missing = fetch_all(folder, wikis, wikipedia, manners) if wikipedia.fetch else {}
@@ -165,7 +179,7 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
         cards, more_failed = _build_lists(tasks, params.machine)
         if not cards:
             raise InputError(str(folder), "no list could be built", next(iter((failed | more_failed).values())))
-        cards[OTHER] = _build_other(folder, params.curate_pool.lid_model)
+        cards[OTHER] = _build_other(folder, model)
         outcome = Outcome(
             pd.concat([cards[language] for language in (*wikis, OTHER) if language in cards], ignore_index=True),
             _missing(wikis, dumps, views, lemmas, missing),
@@ -371,7 +385,7 @@ def _sum_views(folder: Path, wikipedia: Wikipedia, machine: Machine) -> dict[str
     done, failed = _run("page views", _sum_day, tasks, machine, lambda task: task.folder.name, lambda task: 1)
     if failed:
         raise InputError(*next(iter(failed.values())))
-    made = digest({"version": VERSION, "days": [done[task.folder.name] for task in tasks]})
+    made = digest({"code": code_digest(*VIEWING), "days": [done[task.folder.name] for task in tasks]})
     stamp = work / "languages.json"
     known = read_json(stamp) if stamp.exists() else {}
     if known.get("made") != made:
@@ -385,7 +399,7 @@ def _sum_views(folder: Path, wikipedia: Wikipedia, machine: Machine) -> dict[str
 
 def _sum_day(task: _ViewTask) -> str:
     """Sum a day's files, if that was not done; returns the digest of what it was made from."""
-    made = digest({"version": VERSION, "files": {path.name: file_digest(path) for path in task.files}})
+    made = digest({"code": code_digest(*VIEWING), "files": {path.name: file_digest(path) for path in task.files}})
     if not _fits(task.folder, made):
         _beside(task.folder).unlink(missing_ok=True)  # the folder is about to change
         tally = LineTally()
@@ -450,7 +464,7 @@ def _count_part(task: _PartTask) -> str:
     """Count a part of a dump, if that was not done; returns the digest of what it was made from."""
     made = digest(
         {
-            "version": VERSION,
+            "code": code_digest(*COUNTING),
             "language": task.language,
             "segmenter": task.segmenter,
             "head": _digest_bytes(task.dump, Part(0, min(1 << 16, task.dump.stat().st_size))),
@@ -459,23 +473,9 @@ def _count_part(task: _PartTask) -> str:
     )
     if not _fits(task.folder, made):
         _beside(task.folder).unlink(missing_ok=True)  # the folder is about to change
-        tally = PageTally()
-        texts = _batches(read_articles(task.dump, task.part, tally=tally))
-        count_language(texts, task.folder, task.budget, task.language, task.segmenter)
+        tally = count_part(task.dump, task.part, task.folder, task.budget, task.language, task.segmenter)
         _stamp(task.folder, made, asdict(tally))
     return made
-
-
-def _batches(articles: Iterable[Article]) -> Iterator[pa.Array]:
-    texts: list[str] = []
-    size = 0
-    for article in articles:
-        texts.append(article.text)
-        size += len(article.text)
-        if size >= BATCH:
-            yield pa.array(texts, pa.large_string())
-            texts, size = [], 0
-    yield pa.array(texts, pa.large_string())
 
 
 def _digest_bytes(path: Path, part: Part) -> str:
@@ -525,12 +525,14 @@ def _build_lists(tasks: Sequence[_ListTask], machine: Machine) -> tuple[dict[str
     return cards, {language: str(InputError(*fault)) for language, fault in faults.items()}
 
 
-def _build_other(folder: Path, lid_model: str | None) -> pd.DataFrame:
+def _build_other(folder: Path, model: Path | None) -> pd.DataFrame:
     """Unite the lists in the folder that no label of the language-id model reaches; nothing if that was done."""
     target = folder / "metadata" / f"{OTHER}.parquet"
     built = {path.stem: path for path in (folder / "metadata").glob("*.parquet") if path.stem in WIKIPEDIAS}
-    lists = {language: built[language] for language in find_unreached(built, Path(lid_model) if lid_model else None)}
-    made = digest({"version": VERSION, "lists": {language: file_digest(path) for language, path in lists.items()}})
+    lists = {language: built[language] for language in find_unreached(built, model)}
+    made = digest(
+        {"code": code_digest(*LISTING), "lists": {language: file_digest(path) for language, path in lists.items()}}
+    )
     stamp = folder / "work" / "lists" / f"{OTHER}.json"
     rows = _known_card(stamp, target, made)
     if rows is None:
@@ -557,7 +559,7 @@ def build_list(task: _ListTask) -> list[dict[str, Any]]:
     namespaces = _namespaces(task.dumps) if task.views else None
     made = digest(
         {
-            "version": VERSION,
+            "code": code_digest(*LISTING),
             "namespaces": sorted(namespaces) if namespaces else None,
             "parts": [read_json(_beside(part))["made"] for part in task.parts],
             "views": [file_digest(task.views / name) for name in ("words", "word_counts")] if task.views else None,

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mc2lib.languages import OTHER, metadata_language
-from mc2lib.metadata.merge import NUMBERS
 from mc2lib.schemas import METADATA
 
 
@@ -51,24 +50,19 @@ def unite_lists(lists: Mapping[str, pa.Table]) -> United:
         lists: by metadata language (METADATA). They are united in the order of the languages' codes.
 
     Returns:
-        the union; without any list it has the numbers, as every list does.
+        the union; empty without any list, so that no text is sent to a list that says nothing.
 
     Source: MetaCLIP 2, §3.2.
     """
     languages = tuple(sorted(lists))
-    whole = pa.concat_tables([lists[language] for language in languages]) if languages else _numbers()
-    sizes = [lists[language].num_rows for language in languages] or [len(NUMBERS)]
+    whole = pa.concat_tables([lists[language] for language in languages]) if languages else METADATA.empty_table()
+    sizes = [lists[language].num_rows for language in languages]
     codes = whole["entry"].combine_chunks().dictionary_encode().indices.to_numpy()
     first = np.sort(np.unique(codes, return_index=True)[1])
     counted = pc.value_counts(whole["source"]).to_pylist()
     return United(
         whole.take(pa.array(first)).combine_chunks(),
         languages,
-        np.repeat(np.arange(len(sizes)), sizes)[first],
+        np.repeat(np.arange(len(sizes)), np.array(sizes, np.int64))[first],
         {count["values"]: count["counts"] for count in counted},
     )
-
-
-def _numbers() -> pa.Table:
-    columns = {"entry": NUMBERS, "source": ["number"] * len(NUMBERS), "rank": range(len(NUMBERS))}
-    return pa.table({name: list(column) for name, column in columns.items()}, schema=METADATA)

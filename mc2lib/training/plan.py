@@ -9,11 +9,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mc2lib.params import Params
+from mc2lib.params import Machine, Params
 
 #: A computed batch is rounded to a multiple of the largest power of two in this share of it: at most 0.4 % off the
 #: seen pairs asked for, and still divided by 2 ranks at laptop scale and by 64 with the batch of a workstation.
 ROUNDING = 1 / 128
+
+STATE_BYTES = 12
+LEAST_CHECKPOINT_SECONDS = 30.0
+SECONDS_A_GIGABYTE = 80.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,24 @@ def choose_ranks(batch_size: int, pairs: int) -> int:
     """
     small = [n for n in range(1, math.isqrt(batch_size) + 1) if batch_size % n == 0]
     return min(sorted({*small, *(batch_size // n for n in small)}), key=lambda n: abs(math.log(batch_size / n / pairs)))
+
+
+def checkpoint_bytes(parameters: int) -> int:
+    """Size of a run's state on disk: each parameter and Adam's two moments of it, in float32."""
+    return STATE_BYTES * parameters
+
+
+def checkpoint_seconds(machine: Machine, parameters: int) -> float:
+    """Seconds between checkpoints: what `machine` says, or so many that writing them takes a small share.
+
+    All ranks wait while the state is gathered and written, which takes a second or more a GB.
+
+    >>> round(checkpoint_seconds(Machine("auto", "auto"), 1_858_000_000))
+    1784
+    """
+    if machine.checkpoint_seconds != "auto":
+        return machine.checkpoint_seconds
+    return max(LEAST_CHECKPOINT_SECONDS, SECONDS_A_GIGABYTE * checkpoint_bytes(parameters) / 1e9)
 
 
 def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:

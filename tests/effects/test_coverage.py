@@ -12,7 +12,7 @@ from mc2lib.metadata.card import summarise_coverage
 
 def test_all_labels_of_lid_176_find_a_list_where_there_are_all():
     coverage = label_coverage([language for language in WIKIPEDIAS if language not in MERGED])
-    assert coverage.loc["other", "labels"] == "lrc"  # Northern Luri's Wikipedia is younger than the lists
+    assert coverage.loc["other", "labels"] == "lrc"  # Northern Luri's Wikipedia is closed
     assert coverage.loc["zh", "labels"].split() == ["wuu", "yue", "zh"] and coverage.loc["als", "labels"] == "als"
     summary = summarise_coverage(coverage)
     assert summary["labels"].sum() == 176 and summary.loc["label without a list", "languages"] == 0

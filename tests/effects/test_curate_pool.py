@@ -742,6 +742,29 @@ def test_explain_says_what_the_recipe_does(finished: tuple[Path, Outcome]):
     assert explain(out, "Der rote Hund und die Katze schlafen im Garten")["language"].iloc[-1] == "de"
 
 
+def test_other_has_a_list_counts_and_a_threshold_of_its_own(metadata: Path, pool: Path, tmp_path: Path):
+    write_metadata(metadata, other=["paka", "ndege"])
+    outcome = curate_pool(open_pool(pool), metadata, tmp_path / "out", PARAMS, HERE)
+    languages = outcome.languages.set_index("language")
+    whole = make_pool()
+    swahili = whole.filter(pc.equal(whole["language"], "sw"))["alt_text"].to_pylist()
+    cats = swahili.count("paka")
+    assert "sw" not in languages.index and languages.loc["other", "pairs"] == len(swahili)
+    assert languages.loc["other", ["matched", "entries"]].tolist() == [cats, 1] and cats > 3
+    assert outcome.steps["left"].iloc[-1] == languages["kept"].sum()
+    t = languages.loc["other", "t"]
+    assert t == cats  # the only count there is
+    rows = explain(tmp_path / "out", "paka", "sw")
+    assert rows["language"].tolist() == ["other", "other"] and rows["part"].tolist() == ["tail", ""]
+    assert rows["decision"].iloc[-1] == "kept: it holds a tail entry"
+
+
+def test_an_empty_list_of_other_hides_no_language(metadata: Path, pool: Path, tmp_path: Path):
+    write_metadata(metadata, other=[])
+    outcome = curate_pool(open_pool(pool), metadata, tmp_path / "out", PARAMS, HERE)
+    assert "sw" in set(outcome.languages["language"])
+
+
 def test_explain_needs_a_curated_pool(tmp_path: Path, capsys):
     assert main(["explain", str(tmp_path), "text"]) == 2
     error = capsys.readouterr().err

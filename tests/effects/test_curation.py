@@ -34,7 +34,7 @@ from mc2lib.effects.metadata import build_metadata, load_metadata
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
-from mc2lib.schemas import CURATED, MATCHES, POOL, TRUTH
+from mc2lib.schemas import CURATED, MATCHES, METADATA, POOL, TRUTH
 from tests.curation.oracle import find_entries
 from tests.effects.test_metadata import make_study
 
@@ -244,6 +244,24 @@ def test_language_id_replaces_the_declared_language_where_asked(tmp_path: Path):
     assert set(found["language"].to_pylist()) <= {*params.languages, "other"}
     assert not found["language"].equals(declared["language"])
     assert found.drop_columns("language").equals(declared.drop_columns("language"))
+
+
+def test_texts_of_other_languages_meet_the_list_of_other(tmp_path: Path):
+    root = make_study(tmp_path)
+    write_pools(root)
+    text = (root / "params.yaml").read_text(encoding="utf-8").replace("language: declared", "language: lid")
+    (root / "params.yaml").write_text(text, encoding="utf-8")
+    params = load_params(root)
+    build_metadata(root, params)
+    names = [text for text in read_pool(root, "base", 0)["alt_text"].to_pylist() if text.isalpha() and text.isascii()]
+    entries = pa.table([sorted(set(names)), ["title"] * len(set(names)), range(len(set(names)))], schema=METADATA)
+    pq.write_table(entries, Paths(root).metadata("other"))
+    match_pools(root, params)
+    report = balance_pools(root, params)
+    other = report[(report["language"] == "other") & (report["curation"] == "isolated") & (report["mix"] == "base")]
+    assert len(other) == 1 and other["matched"].iloc[0] > 0 and other["t"].iloc[0] > 0
+    steps = summarise_steps(report, "base", 0)
+    assert (steps.drop(columns="kept").sum(axis=1) == steps["kept"]).all()
 
 
 def test_pools_without_languages_ask_for_language_id(study: Path, tmp_path: Path):

@@ -67,6 +67,11 @@ def test_every_scale_plans(scale: str, capsys: pytest.CaptureFixture[str]) -> No
         f"{plan['arms']['large-worldwide-scaled']['batch_size']:,}"
         in table[-1 - list(plan["arms"])[::-1].index("large-worldwide-scaled")]
     )
+    for name, tower in plan["towers"].items():
+        (line,) = [line for line in lines if line.startswith(f"tower {name}:")]
+        size, seconds = re.findall(r"a checkpoint of ([\d,.]+) GB every ([\d,]+) s", line)[0]
+        assert float(size.replace(",", "")) == pytest.approx(12 * tower["parameters"] / 1e9, abs=0.006)
+        assert float(seconds.replace(",", "")) == round(tower["checkpoint_seconds"])
     assert any("Assumed: 40% of the GPU's" in line for line in lines)
 
 

@@ -21,11 +21,13 @@ from mc2lib.effects.checkpoints import load_encoder
 from mc2lib.effects.config import load_params
 from mc2lib.effects.curate_pool import curate_pool
 from mc2lib.effects.draws import draw_shards
-from mc2lib.effects.files import read_json
+from mc2lib.effects.files import read_json, write_json
+from mc2lib.effects.matches import match_path
 from mc2lib.effects.pool_images import PoolImages, write_image_index
-from mc2lib.effects.pool_ranks import read_epoch
+from mc2lib.effects.pool_ranks import read_epoch, read_recipe
 from mc2lib.effects.pool_training import start_run, train_command
 from mc2lib.effects.readers import open_pool
+from mc2lib.effects.sharding import Rank
 from mc2lib.effects.stream import cut_batches, shuffle_epochs
 from mc2lib.effects.vocabulary import copy_tokenizer
 from mc2lib.errors import InputError
@@ -140,6 +142,59 @@ def test_a_killed_run_continues_to_the_same_weights(study, trained, tmp_path):
     expected = load_file(trained / "weights.safetensors")
     found = load_file(run / "weights.safetensors")
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_what_was_skipped_before_a_stop_stays_named(study, tmp_path):
+    run = prepare(study, tmp_path)
+    write_json({"a.tar: 3": "cut"}, run / "skipped-0.json")
+    here = Rank(0, 1, torch.device("cpu"))
+    recipe, images = read_recipe(run)
+    next(recipe.batches(range(1, 2), here))
+    recipe.saved(here)
+    assert images[0].skipped.items() >= {"a.tar: 3": "cut"}.items()
+    assert read_json(run / "skipped-0.json") == images[0].skipped
+    recipe, images = read_recipe(run)
+    next(recipe.batches(range(1), here))
+    assert "a.tar: 3" not in images[0].skipped  # a run from the start
+
+
+def prepare(study, folder):
+    """A run's folder with its recipe, no rank started; it trains on a copy of the curated pool."""
+    shutil.copytree(study / "out", folder / "out", ignore=shutil.ignore_patterns("runs"))
+    params = load_params(ROOT, "smoke")
+    training = dataclasses.replace(params.training, batch_size=16, steps=5)
+    params = dataclasses.replace(params, training=training, machine=HERE)
+    chosen = ("small", "bytes")
+    start_run(ROOT, params, open_pool(study / "pool"), folder / "out", folder / "run", *chosen, prepare=True)
+    return folder / "run"
+
+
+def test_a_pool_that_was_curated_again_is_refused_at_the_next_epoch(study, tmp_path):
+    run, here = prepare(study, tmp_path), Rank(0, 1, torch.device("cpu"))
+    recipe, _ = read_recipe(run)
+    batches = recipe.batches(range(40), here)
+    next(batches)
+    curate_pool(open_pool(study / "pool"), study / "metadata", tmp_path / "out", CuratePool(t_en=2, seed=SEED), HERE)
+    with pytest.raises(InputError, match=r"curated again while the run trains on it.*another RUN") as refused:
+        list(batches)
+    assert "dvc" not in str(refused.value)
+    with pytest.raises(InputError, match="curated again"):
+        next(read_recipe(run)[0].batches(range(1), here))
+    curate_pool(open_pool(study / "pool"), study / "metadata", tmp_path / "out", CuratePool(t_en=6, seed=SEED), HERE)
+    assert len(list(read_recipe(run)[0].batches(range(40), here))) == 40
+
+
+def test_matches_that_are_gone_are_named_with_the_command_that_makes_them(study, tmp_path):
+    shutil.copytree(study / "out", tmp_path / "out", ignore=shutil.ignore_patterns("runs"))
+    match_path(tmp_path / "out", "00001").unlink()
+    with pytest.raises(InputError, match=r"no such file\. Run `make curate POOL=") as gone:
+        list(read_epoch(tmp_path / "out", SEED, 0, order_seed=0))
+    assert "dvc" not in str(gone.value)
+
+
+def test_a_folder_without_a_recipe_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no recipe\.json here.*make train"):
+        read_recipe(tmp_path)
 
 
 def test_a_run_is_not_written_among_a_persons_files(study, tmp_path):

@@ -103,7 +103,7 @@ def test_the_machine_is_in_no_stage(smoke_study: Study) -> None:
     folder, _ = smoke_study
     params = folder / "params.yaml"
     before = params.read_text(encoding="utf-8")
-    params.write_text(before.replace("checkpoint_seconds: 30", "checkpoint_seconds: 0"), encoding="utf-8")
+    params.write_text(before.replace("checkpoint_seconds: auto", "checkpoint_seconds: 0"), encoding="utf-8")
     assert params.read_text(encoding="utf-8") != before and changed_stages(folder) == set()
 
 

@@ -13,17 +13,22 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
-from mc2lib.effects.checkpoints import load_checkpoint, load_encoder
+from mc2lib.effects import ranks
+from mc2lib.effects.checkpoints import load_checkpoint, load_encoder, save_checkpoint, set_aside
 from mc2lib.effects.config import load_params
 from mc2lib.effects.files import read_json, read_table, write_table
 from mc2lib.effects.paths import Paths
 from mc2lib.effects.pool import draw_pools, render_drawings
-from mc2lib.effects.ranks import Recipe, require_finite_losses, require_finite_weights
-from mc2lib.effects.training import train_arm
+from mc2lib.effects.ranks import Recipe, require_checkpoint_space, require_finite_losses, require_finite_weights
+from mc2lib.effects.sharding import gather_state
+from mc2lib.effects.training import rank_environment, train_arm
 from mc2lib.effects.vocabulary import make_vocabularies
 from mc2lib.errors import InputError
+from mc2lib.params import Machine
 from mc2lib.schemas import CURATED, POOL
-from mc2lib.training.plan import Plan
+from mc2lib.training.optimisation import build_optimizer
+from mc2lib.training.plan import Plan, checkpoint_bytes
+from mc2lib.training.towers import build_model
 from tests.tiny import REPOSITORY, write_study
 
 ARM = "small-worldwide"
@@ -228,6 +233,56 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     assert not (run / "model.json").exists() and not (run / "weights.safetensors").exists()
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     assert all(torch.isfinite(tensor).all() for tensor in state["model"].values())
+
+
+def test_two_checkpoints_must_find_room(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ranks, "require_space", lambda folder, needed: asked.append(needed))
+    require_checkpoint_space(tmp_path, 1000)
+    (tmp_path / "checkpoint.pt").write_bytes(bytes(12_000))
+    require_checkpoint_space(tmp_path, 1000)
+    assert asked == [24_000, 12_000]
+
+
+def test_a_checkpoint_is_as_large_as_is_asked_of_the_disk(tmp_path):
+    model = build_model(load_params(REPOSITORY, "smoke").towers["small"], 5000, 24)
+    optimizer = build_optimizer(model, load_params(REPOSITORY, "smoke").training)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    save_checkpoint(tmp_path / "c.pt", "a", 1, *gather_state(model, optimizer))
+    wanted = checkpoint_bytes(sum(parameter.numel() for parameter in model.parameters()))
+    assert (tmp_path / "c.pt").stat().st_size == pytest.approx(wanted, rel=0.05)
+
+
+def test_checkpoints_that_cannot_be_used_are_all_kept(tmp_path, capsys):
+    for content in (b"1", b"2", b"3"):
+        (tmp_path / "checkpoint.pt").write_bytes(content)
+        set_aside(tmp_path / "checkpoint.pt")
+    set_aside(tmp_path / "checkpoint.pt")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "checkpoint.pt.unused": b"1",
+        "checkpoint.pt.unused-2": b"2",
+        "checkpoint.pt.unused-3": b"3",
+    }
+    assert "kept as checkpoint.pt.unused-3" in capsys.readouterr().out
+
+
+def test_an_encoder_is_loaded_from_a_string_and_a_missing_one_is_named(trained, tmp_path):
+    assert load_encoder(str(trained[2].run(ARM, 0))).encode_texts(["apple"]).shape == (1, 32)
+    with pytest.raises(InputError, match=r"no finished run here \(no model\.json\)\. Train it") as missing:
+        load_encoder(str(tmp_path))
+    assert "dvc" not in str(missing.value)
+
+
+def test_waiting_threads_sleep_unless_someone_decided_otherwise(monkeypatch):
+    machine = Machine(processes=4, checkpoint_seconds=1.0)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    found = rank_environment(machine, 2)
+    assert (found["OMP_WAIT_POLICY"], found["OMP_NUM_THREADS"]) == ("PASSIVE", "2")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert rank_environment(machine, 8)["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert rank_environment(machine, 8)["OMP_NUM_THREADS"] == "1"
 
 
 def make_recipe(run, **changes):

@@ -9,16 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
 from mc2lib.effects import engine
+from mc2lib.effects import wikipedia as wikipedia_module
+from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params
 from mc2lib.effects.fetch import Manners
 from mc2lib.effects.files import read_json, read_table
 from mc2lib.effects.wikipedia import build_wikipedia, find_dumps, group_wikis
 from mc2lib.errors import InputError
 from mc2lib.schemas import METADATA
+from tests.test_study import PLUMBING, reached
 from tests.tiny import REPOSITORY
 
 HEAD = "<mediawiki><siteinfo><namespaces><namespace key='0' /></namespaces></siteinfo>\n"
@@ -176,6 +180,47 @@ def test_a_second_build_does_nothing_and_a_newer_dump_rebuilds_its_language(buil
     assert {name for name, at in modified(root).items() if at != times[name]} == {"be.parquet"}
 
 
+@pytest.mark.parametrize(
+    ("group", "made"),
+    [
+        ("COUNTING", {"parts": 4, "lists": 3}),  # a part a dump; the lists that are made of them
+        ("VIEWING", {"views": 3}),  # two days, and their sum, which comes out as it was
+        ("LISTING", {"lists": 4}),  # and other's
+    ],
+)
+def test_an_edit_of_the_code_makes_again_what_depends_on_it(group, made, built, here, monkeypatch):
+    root, params = built
+    edited = getattr(wikipedia_module, group)
+    monkeypatch.setattr(
+        wikipedia_module, "code_digest", lambda *parts: "edited" if parts == edited else code_digest(*parts)
+    )
+    work = root / "wikipedia" / "work"
+    before = {path: read_json(path)["made"] for path in work.rglob("*.json") if path.name != "counts.json"}
+    first = lists(root)
+    build_wikipedia(root, params)
+    again = Counter(
+        path.relative_to(work).parts[0] for path, stamp in before.items() if read_json(path)["made"] != stamp
+    )
+    assert again == made and lists(root) == first
+
+
+@pytest.mark.parametrize(
+    ("group", "modules"),
+    [
+        (wikipedia_module.COUNTING, ["effects.dump_counts"]),
+        (wikipedia_module.VIEWING, ["effects.pageviews"]),
+        (
+            wikipedia_module.LISTING,
+            ["effects.pageviews", "metadata.merge", "metadata.pmi", "metadata.card", "metadata.other"],
+        ),
+    ],
+)
+def test_all_code_that_results_depend_on_is_in_their_digest(group, modules):
+    rests = set().union(*(reached(module) for module in modules)) - PLUMBING
+    assert rests and not [m for m in sorted(rests) if not any(m == part or m.startswith(f"{part}.") for part in group)]
+    assert all(code_digest(part) for part in group)
+
+
 def test_the_same_bytes_from_one_worker_and_another_division(build_once, study, monkeypatch):
     root, (other, params) = build_once[0], study
     # a part a stream: for so small a dump the share is set by hand
@@ -238,7 +283,7 @@ def test_titles_in_the_namespaces_that_the_dumps_name_are_skipped(study, here):
 
 def test_other_unites_the_lists_that_no_label_reaches(built, here):
     root, params = built
-    assert entries(root, "other") == [str(number) for number in range(100)]  # labels mean English, Belarusian and Thai
+    assert entries(root, "other") == []  # labels mean English, Belarusian and Thai
     for wiki, text in {"zu": "inja 'apple'", "ab": "ала 42 inja"}.items():
         write_dump(root / "wikipedia" / "dumps", wiki, {"A": text})
     for languages in (("zu", "th"), ("ab",)):  # one after the other
@@ -288,6 +333,14 @@ def test_a_dump_that_could_not_be_fetched_is_not_passed_over(study, monkeypatch,
     )
     with pytest.raises(InputError, match="1 hourly files could not be had"):
         build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia))
+
+
+def test_a_model_that_is_not_there_is_told_before_anything_is_counted(study):
+    root, params = study
+    absent = dataclasses.replace(params.curate_pool, lid_model=str(root / "absent.bin"))
+    with pytest.raises(InputError, match=r"absent\.bin: cannot be read"):
+        build_wikipedia(root, dataclasses.replace(params, curate_pool=absent))
+    assert not (root / "wikipedia" / "work").exists()
 
 
 def test_no_source_at_all(study, tmp_path):

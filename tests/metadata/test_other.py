@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mc2lib.languages import MERGED, WIKIPEDIAS
-from mc2lib.metadata.merge import NUMBERS
 from mc2lib.metadata.other import unite_lists, unreached_languages
 from mc2lib.schemas import METADATA
 
@@ -50,10 +49,9 @@ def test_the_first_language_by_code_wins_and_sources_stay():
     assert united.candidates == {"unigram": 2, "title": 1, "number": 2, "wordnet": 1, "bigram": 1}
 
 
-def test_without_lists_there_are_the_numbers():
+def test_without_lists_it_is_empty():
     united = unite_lists({})
-    assert rows_of(united.table) == [(number, "number", int(number)) for number in NUMBERS]
-    assert united.candidates == {"number": 100} and united.languages == ()
+    assert united.table.num_rows == 0 and united.candidates == {} and united.languages == ()
 
 
 ROWS = st.tuples(st.text(max_size=2), st.sampled_from(["unigram", "title"]), st.integers(0, 9))

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mc2lib.effects.config import load_params
-from mc2lib.training.plan import divide_batches, learning_rate, plan_arm
+from mc2lib.params import Machine
+from mc2lib.training.plan import checkpoint_bytes, checkpoint_seconds, divide_batches, learning_rate, plan_arm
 from tests.tiny import REPOSITORY
 
 PARAMS = load_params(REPOSITORY)
@@ -74,3 +75,10 @@ def test_learning_rate_warms_up_and_falls_to_zero():
     assert rates[0] == pytest.approx(0.1) and rates[9] == rates[10] == 1.0
     assert rates[60] == pytest.approx(0.5) and rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 1e-3
+
+
+def test_large_states_are_saved_less_often():
+    auto = Machine("auto", "auto")
+    assert checkpoint_bytes(1000) == 1000 * (4 + 4 + 4)
+    assert checkpoint_seconds(auto, 1_000_000) == 30 and checkpoint_seconds(auto, 10**9) == pytest.approx(960)
+    assert checkpoint_seconds(Machine("auto", 7.0), 10**9) == 7
