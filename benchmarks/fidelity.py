@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+
 from benchmarks.fidelity_files import users_files_lost
 from benchmarks.fidelity_metadata import english_entries
-
 from mc2lib.curation.balance import count_entries, keep_probability, pair_keep_probability, threshold_for_share
 from mc2lib.curation.index import build_index
 from mc2lib.curation.match import match

@@ -83,6 +83,7 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--metadata", type=Path, help="a folder with <language>.parquet; by default data/metadata")
     curate.add_argument("--language", choices=("auto", "lid"))
     curate.add_argument("--lid-model", help="a fastText model's file; by default lid.176")
+    curate.add_argument("--lid-engine", choices=("compiled", "fasttext"))
     curate.add_argument("--lid-confidence", type=float)
     curate.add_argument("--borders", choices=("paper", "kana", "kana_hangul"), help="scripts that need no border")
     either = argparse.BooleanOptionalAction
@@ -97,6 +98,7 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("--evaluation", help="drop this evaluation's images: a folder of them, or a hash set (.npy)")
     curate.add_argument("--duplicates", choices=("exact", "near"), help="drop images that stand in the pool already")
     curate.add_argument("--duplicate-bits", type=int, help="perceptual hashes within so many bits are near, 0 to 16")
+    curate.add_argument("--paper-hygiene", action="store_true", help="nsfw, faces, near duplicates and --evaluation")
     add_engine_arguments(curate)
 
 

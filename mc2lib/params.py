@@ -101,6 +101,7 @@ class CurationParams(MatchRules):
     language: Literal["declared", "lid"]
     lid_confidence: float
     t_en: int  # matches per entry above which an English entry is head
+    lid_engine: Literal["compiled", "fasttext"] = "compiled"  # who answers: this library, or the fasttext package
 
 
 @dataclass(frozen=True)
@@ -212,12 +213,13 @@ class CuratePool(MatchRules):
 
     language: Literal["auto", "lid"] = "auto"  # auto: what the pool declares, language id where it declares none
     lid_model: str | None = None  # a fastText model's file; None is lid.176
+    lid_engine: Literal["compiled", "fasttext"] = "compiled"  # who answers: this library, or the fasttext package
     lid_confidence: float = 0.0  # a label less probable than this counts as `other`
     t_en: int | Literal["auto"] = "auto"  # matches per English entry; auto: the count that gives tail_share
     tail_share: float = 0.06  # p, of English; read where t_en is auto
     seed: int = 0
     epochs: int = 1  # offline draws to write
-    nsfw: float | None = None  # drop what the pool rates above this, 0..1; None keeps all, as the paper
+    nsfw: float | None = None  # drop what the pool rates above this, 0..1; None keeps all (the paper does not)
     faces: int | None = None  # drop images in which the pool found more faces than this
     evaluation: str | None = None  # drop images of this evaluation: a folder of images, or a hash set (.npy)
     evaluation_bits: int = 4  # perceptual hashes that differ in at most so many of 64 bits are one image

@@ -2,7 +2,8 @@
 
 An image's id is a hash of the best name its pool gives it; a pair's id is a hash of its image's id
 and its text. So two files, or two readers, that hold the same pair give it the same id, where the pool
-has ids or urls; a bare key is an image's name only together with its shard's.
+has hashes, urls or ids; a bare key is an image's name only together with its shard's. Rows that share the
+image's hash, or else its url, are texts of one image.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from mc2lib.hashing import key
 
 U64 = npt.NDArray[np.uint64]
 
-#: Names of an image, the best first: the pool's own id, where it was found, its key in the shards.
-IDENTITIES = ("uid", "url", "key")
+#: Names of an image, the best first: its bytes' hash, where it was found, the pool's id, its key in the shards. A
+#: pool's id comes after the url: CommonPool and others give each (image, text) row an id of its own.
+IDENTITIES = ("sha256", "url", "uid", "key")
 
 
 def hash_strings(texts: pa.Array | pa.ChunkedArray, salts: int | U64) -> U64:

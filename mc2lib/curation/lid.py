@@ -7,6 +7,7 @@ once. The `fasttext` package stays the definition: tests hold every answer again
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,23 @@ from mc2lib.curation.fasttext_predict import predict
 from mc2lib.languages import OTHER, metadata_language
 
 
-def identify(texts: pa.Array, model: FastText, confidence: float = 0.0) -> pa.Array:
+class Classifier(Protocol):
+    """Another who answers for a model, such as the `fasttext` package."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The model's labels, in its order."""
+
+    def ask(self, texts: pa.Array) -> tuple[Ints, Floats]:
+        """As `identify_labels`."""
+
+
+def identify(texts: pa.Array, model: FastText | Classifier, confidence: float = 0.0) -> pa.Array:
     """The metadata language of each text.
 
     Args:
         texts: string [n]; each is read as one line, whatever blanks it holds.
-        model: a fastText classifier such as lid.176.
+        model: a fastText classifier such as lid.176, or who answers for one.
         confidence: a label less probable than this counts as `other`.
 
     Returns:
@@ -30,7 +42,7 @@ def identify(texts: pa.Array, model: FastText, confidence: float = 0.0) -> pa.Ar
 
     Source: MetaCLIP 2, §3.2.
     """
-    labels, probabilities = identify_labels(texts, model)
+    labels, probabilities = identify_labels(texts, model) if isinstance(model, FastText) else model.ask(texts)
     # fastText's probability is of single precision, and compared as the double that Python makes of it
     unsure = (labels < 0) | (probabilities.astype(np.float64) < confidence)
     languages = pa.array([*_languages(model.labels), OTHER], pa.string())

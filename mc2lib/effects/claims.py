@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from mc2lib.effects.files import TEMPORARY, atomic, file_digest, is_temporary, write_json
+from mc2lib.effects.files import MARKER, TEMPORARY, atomic, file_digest, is_temporary, write_json
 from mc2lib.errors import InputError
 
 #: The key of a Parquet file's metadata under which it says what it was made from.
@@ -36,8 +36,6 @@ REPEATING = ["language", "source", "image", "alt_text", "url"]
 NEAR = ["entry", "entry_id", "count"]
 
 
-#: Lies in every folder that `claim` made, and says so: nothing is removed from any other.
-MARKER = ".mc2lib.json"
 OWNER = ".owner.json"
 LOCK = ".lock"
 #: The names of what stays of a claim, for `remove_written`.

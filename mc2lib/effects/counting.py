@@ -239,7 +239,13 @@ def remove_counts(folder: Path) -> None:
 
 def _rename(stored: StoredCounts, folder: Path) -> StoredCounts:
     remove_counts(folder)
-    stored.folder.rename(folder)
+    try:
+        stored.folder.rename(folder)
+    except OSError as error:
+        if not folder.is_dir():
+            raise
+        fault = "holds files beside the counts that were written there before"
+        raise InputError(str(folder), fault, "Move them to another folder and run again.") from error
     return replace(stored, folder=folder)
 
 

@@ -61,7 +61,7 @@ from mc2lib.effects.engine import TaskFailure, keep_engine
 from mc2lib.effects.files import atomic, digest, file_digest, read_json, read_table, write_json
 from mc2lib.effects.hygiene import hash_folder, hash_shard, read_hashes, write_hashes
 from mc2lib.effects.indices import open_indices, write_indices
-from mc2lib.effects.language_model import load_language_model
+from mc2lib.effects.language_model import Engine, load_classifier
 from mc2lib.effects.matches import count_values, match_path
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_batches
 from mc2lib.effects.repeats import count_repeats, find_repeats
@@ -96,6 +96,7 @@ class _Setup:
     language: str
     lid_model: str | None
     lid_digest: str
+    lid_engine: Engine
     lid_confidence: float
     nsfw: float | None
     faces: int | None
@@ -106,7 +107,14 @@ class _Setup:
     def made(self, shard: Shard, source: str) -> str:
         """Digest of all that shapes the shard's matches."""
         parts: list[Any] = [MATCHING, asdict(self.rules), self.metadata_digest, self.language, self.lid_digest]
-        parts += [self.lid_confidence, self.nsfw, self.faces, self.evaluation_digest, self.evaluation_bits]
+        parts += [
+            self.lid_engine,
+            self.lid_confidence,
+            self.nsfw,
+            self.faces,
+            self.evaluation_digest,
+            self.evaluation_bits,
+        ]
         return digest({"parts": parts, "shard": shard.name, "format": shard.format, "source": source})
 
 
@@ -240,7 +248,9 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
     out = options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name
-    metadata = options.metadata or root / "data" / "metadata"
+    if options.paper_hygiene:
+        params = ask_paper_hygiene(params, source)
+    metadata = options.metadata or packaged_metadata(root)
     print(f"{options.pool}: {source.format}, {len(source.shards):,} shards; curated pool in {out}", flush=True)
     outcome = curate_pool(source, metadata, out, params, machine)
     print(f"\n{step_text(outcome.steps)}", flush=True)
@@ -250,6 +260,60 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
         print(f"\nWithout {names}{more}, which could not be read: see {out / 'quarantine.json'}", flush=True)
         return 3
     return 0
+
+
+def packaged_metadata(root: Path) -> Path:
+    """The folder of the study's own lists, which are built first if they are missing.
+
+    Raises:
+        RuntimeError: the stage that builds them failed.
+    """
+    folder = root / "data" / "metadata"
+    if not _stamps(folder):
+        from mc2lib.effects.study import build_stage  # DVC and the report's libraries, for this alone
+
+        print(f"{folder} holds no lists: building the packaged ones first (once, some minutes)", flush=True)
+        if build_stage(root, "metadata") != 0 or not _stamps(folder):
+            raise RuntimeError("the packaged metadata could not be built: see above, or name lists with --metadata")
+    return folder
+
+
+def ask_paper_hygiene(params: CuratePool, source: PoolSource) -> CuratePool:
+    """What the paper did to its images, where `params` do not ask for more or less of it already.
+
+    Images that are rated unsafe go, those with faces, those like another, and those of ImageNet.
+
+    Args:
+        params: of the run.
+        source: the pool, of whose first shard the first rows are read.
+
+    Raises:
+        InputError: the pool or the parameters lack something for it.
+
+    Source: MetaCLIP 2, appendix; the paper gives no thresholds, and these are ours.
+    """
+    if params.evaluation is None:
+        cure = "Give the folder of ImageNet's images, or a hash set of them (.npy): --evaluation FOLDER."
+        raise InputError("paper hygiene", "no images of ImageNet to keep out", cure)
+    first = next(read_batches(source.shards[0], rows=1), None)
+    for name, cure in RATINGS.items():
+        if first is not None and name not in first.column_names:
+            raise InputError("paper hygiene", f"{source.shards[0].place} has no field '{name}'", cure)
+    asked = dataclasses.replace(
+        params,
+        nsfw=0.5 if params.nsfw is None else params.nsfw,
+        faces=0 if params.faces is None else params.faces,
+        duplicates=params.duplicates or "near",
+    )
+    _check_images(asked, source)
+    return asked
+
+
+#: By what a limit is on, what a pool needs for it.
+RATINGS = {
+    "nsfw": "Add a column 'nsfw' or 'punsafe' (0 to 1) to the pool, or leave this limit out.",
+    "faces": "Add a column 'face_bboxes' (a list of boxes) to the pool, or leave this limit out.",
+}
 
 
 def _check(params: CuratePool) -> None:
@@ -285,7 +349,7 @@ def _refuse_unrated(params: CuratePool, tally: Mapping[str, Any]) -> None:
     """Refuse a limit on what the pool says of none of its images: it would keep them all."""
     for name in ("nsfw", "faces"):
         if getattr(params, name) is not None and tally.get("pairs") and not tally["reader"].get(f"rated: {name}"):
-            raise InputError(name, f"no row of the pool has the field '{name}'", "Leave this limit out.")
+            raise InputError(name, f"no row of the pool has the field '{name}'", RATINGS[name])
 
 
 # ---------------------------------------------------------------------- metadata
@@ -295,7 +359,9 @@ def prepare(metadata: Path, out: Path, params: CuratePool) -> _Setup:
     """Read and check the metadata, and build its index in `out`/index unless it is there."""
     stamps = _stamps(metadata)
     if not stamps:
-        raise InputError(str(metadata), "no <language>.parquet here", "Run `dvc repro metadata`, or name --metadata.")
+        raise InputError(
+            str(metadata), "no <language>.parquet here", "Name a folder with lists, or leave --metadata out."
+        )
     digests = {name: file_digest(metadata / name) for name, _, _ in stamps}
     lists = {Path(name).stem: metadata / name for name, _, _ in stamps}
     try:
@@ -312,6 +378,7 @@ def prepare(metadata: Path, out: Path, params: CuratePool) -> _Setup:
         language=params.language,
         lid_model=str(Path(params.lid_model).resolve()) if params.lid_model else None,
         lid_digest=file_digest(Path(params.lid_model)) if params.lid_model else "lid.176",
+        lid_engine=params.lid_engine,
         lid_confidence=params.lid_confidence,
         nsfw=params.nsfw,
         faces=params.faces,
@@ -517,12 +584,13 @@ def _find_entries(batch: pa.Table, setup: _Setup, indices: Mapping[str, Index]) 
     A language without a list of its own is `other`, if there is a list of that name.
     """
     if setup.language == "auto" and batch["language"].null_count < len(batch):
-        languages = find_languages(batch, setup.language, setup.lid_model, setup.lid_confidence)
+        languages = find_languages(batch, setup.language, setup.lid_model, setup.lid_confidence, setup.lid_engine)
         languages = _with_lists(languages, indices)
         rows = pa.array(np.arange(len(batch)))
         return _Found(languages, match_languages(batch["alt_text"], languages, indices), rows)
     texts = batch["alt_text"].combine_chunks().dictionary_encode()
-    languages = identify(texts.dictionary, _load_model(setup.lid_model), setup.lid_confidence)
+    model = _load_model(setup.lid_model, setup.lid_engine)
+    languages = identify(texts.dictionary, model, setup.lid_confidence)
     languages = _with_lists(languages, indices)
     return _Found(languages, match_languages(texts.dictionary, languages, indices), texts.indices)
 
@@ -582,13 +650,15 @@ def _sum_counts(parts: Sequence[pa.Table]) -> pa.Table:
     return table.sort_by([("language", "ascending"), ("entry", "ascending")]).cast(COUNTS)
 
 
-def find_languages(batch: pa.Table, language: str, model: str | None, confidence: float) -> pa.Array:
+def find_languages(
+    batch: pa.Table, language: str, model: str | None, confidence: float, engine: Engine = "compiled"
+) -> pa.Array:
     """Each pair's metadata language: declared, or found by language id where it is not, or always."""
     declared = batch["language"].combine_chunks()
     unknown = pc.is_null(declared) if language == "auto" else pa.array(np.ones(len(declared), bool))
     if not pc.any(unknown).as_py():
         return declared
-    found = identify(batch["alt_text"].combine_chunks().filter(unknown), _load_model(model), confidence)
+    found = identify(batch["alt_text"].combine_chunks().filter(unknown), _load_model(model, engine), confidence)
     if len(found) == len(declared):
         return found
     return pc.replace_with_mask(declared, unknown, found.cast(declared.type))
@@ -600,8 +670,8 @@ def _open(folder: Path, metadata_digest: str, rules: MatchRules) -> Mapping[str,
 
 
 @lru_cache(maxsize=1)
-def _load_model(path: str | None) -> Any:
-    return load_language_model(Path(path) if path else None)
+def _load_model(path: str | None, engine: Engine) -> Any:
+    return load_classifier(engine, Path(path) if path else None)
 
 
 # ---------------------------------------------------------------------- duplicates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import cache
 from itertools import repeat
 from pathlib import Path
@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 from mc2lib.curation.balance import keep_probability
 from mc2lib.curation.curate import INDEX_OF, curate, find_thresholds
 from mc2lib.curation.index import Index, build_index
-from mc2lib.curation.lid import identify
+from mc2lib.curation.lid import identify, identify_labels
 from mc2lib.curation.match import match, match_languages
+from mc2lib.effects.engine import process_pool
 from mc2lib.effects.files import atomic, read_table, write_table
-from mc2lib.effects.language_model import load_language_model
+from mc2lib.effects.language_model import load_classifier, load_language_model, load_package_model
 from mc2lib.effects.machine import processes
 from mc2lib.effects.paths import Paths
 from mc2lib.errors import InputError, nearest
@@ -68,7 +69,7 @@ def match_pools(root: Path, params: Params) -> pd.DataFrame:
     total = sum(_count_pairs(root, mix, seed) for _, mix, seed in jobs)
     began = shown = time.monotonic()
     done, rows = 0, []
-    with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
+    with process_pool(min(processes(params), len(jobs)), __name__) as workers:
         futures = [workers.submit(_match_pool, root, params, *job) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -144,7 +145,8 @@ def load_pool(root: Path, params: Params, mix: str, seed: int) -> pa.Table:
     """
     pool = read_pool(root, mix, seed)
     if params.curation.language == "lid":
-        found = identify(pool["alt_text"].combine_chunks(), load_language_model(), params.curation.lid_confidence)
+        model = load_classifier(params.curation.lid_engine)
+        found = identify(pool["alt_text"].combine_chunks(), model, params.curation.lid_confidence)
         languages = pc.if_else(pc.is_in(found, pa.array(params.languages)), found, OTHER)
         return pool.set_column(POOL.get_field_index("language"), POOL.field("language"), languages)
     if nulls := pool["language"].null_count:
@@ -215,7 +217,7 @@ def balance_pools(root: Path, params: Params) -> pd.DataFrame:
     """
     jobs = [(mix, seed) for mix in used_mixes(params) for seed in params.seeds]
     reports = []
-    with ProcessPoolExecutor(max(1, min(processes(params), len(jobs)))) as workers:
+    with process_pool(min(processes(params), len(jobs)), __name__) as workers:
         done = workers.map(_balance_pool, repeat(root), repeat(params), jobs)
         for number, ((mix, seed), report) in enumerate(zip(jobs, done, strict=True), 1):
             reports.append(report)
@@ -391,14 +393,37 @@ def compare_language_id(root: Path, params: Params, seed: int, sample: int = 20_
         one row a declared language: pairs sampled, `agree` their share with the same label, `other`
         their share without metadata, and the commonest `mistaken_for` among the rest.
     """
-    pool = read_pool(root, mix, seed)
-    order = np.argsort(hash_ids(pool["pair_id"].to_numpy(), key("language id sample", seed)), kind="stable")
-    pool = pool.take(np.sort(order[:sample])).filter(pc.is_valid(pool["language"].take(np.sort(order[:sample]))))
-    found = identify(pool["alt_text"].combine_chunks(), load_language_model(), params.curation.lid_confidence)
+    pool = _draw_sample(root, seed, sample, mix)
+    pool = pool.filter(pc.is_valid(pool["language"]))
+    model = load_classifier(params.curation.lid_engine)
+    found = identify(pool["alt_text"].combine_chunks(), model, params.curation.lid_confidence)
     labels = pd.DataFrame({"language": pool["language"].to_pandas(), "found": found.to_pandas()})
     labels["found"] = labels["found"].where(labels["found"].isin(params.languages), OTHER)
     rows = [_compare(language, labels.loc[labels["language"] == language, "found"]) for language in params.languages]
     return pd.DataFrame(rows)
+
+
+def compare_lid_engines(root: Path, seed: int, sample: int = 20_000, mix: str = "base") -> pd.DataFrame:
+    """How many labels the compiled language id and the `fasttext` package share, on a sample of a pool draw's texts.
+
+    Args:
+        sample: pairs, those of `compare_language_id`.
+
+    Returns:
+        one row: texts, `same_label` and `same_probability`, of how many both say the same.
+    """
+    texts = _draw_sample(root, seed, sample, mix)["alt_text"].combine_chunks()
+    labels, probabilities = identify_labels(texts, load_language_model())
+    package, confidences = load_package_model().ask(texts)
+    same = {"same_label": int((labels == package).sum()), "same_probability": int((probabilities == confidences).sum())}
+    return pd.DataFrame([{"texts": len(texts), **same}])
+
+
+def _draw_sample(root: Path, seed: int, sample: int, mix: str) -> pa.Table:
+    """Pairs of a pool draw, drawn by hash of (seed, pair_id), in the pool's order."""
+    pool = read_pool(root, mix, seed)
+    order = np.argsort(hash_ids(pool["pair_id"].to_numpy(), key("language id sample", seed)), kind="stable")
+    return pool.take(np.sort(order[:sample]))
 
 
 def _compare(language: str, found: pd.Series) -> dict[str, Any]:

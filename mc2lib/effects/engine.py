@@ -14,6 +14,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -126,7 +127,7 @@ class _Worker:
 def _run_here(
     function: Callable[[Any], Any], tasks: Iterable[Any], machine: Machine, describe: Callable[[Any], str]
 ) -> Iterator[tuple[int, Any]]:
-    context = _context(function)
+    context = _context(function.__module__)
     limit = max(1, count_workers(machine))
     fresh = (_Job(number, task, describe(task)) for number, task in enumerate(tasks))
     again: deque[_Job] = deque()
@@ -159,7 +160,21 @@ def _run_here(
         _stop(workers)
 
 
-def _context(function: Callable[[Any], Any]) -> BaseContext:
+def process_pool(workers: int, module: str) -> ProcessPoolExecutor:
+    """An executor whose workers start as those of `run_tasks` do, and end when this process does.
+
+    Args:
+        workers: how many at most.
+        module: of the functions that are submitted.
+    """
+    return ProcessPoolExecutor(max(1, workers), _context(module), initializer=_watch_parent)
+
+
+def _watch_parent() -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _context(module: str) -> BaseContext:
     """How workers start: never by forking this process, whose threads (Arrow's, Numba's) do not survive that.
 
     A fork server imports the library once, and sets up what it compiles with, so that a worker, or its
@@ -168,7 +183,7 @@ def _context(function: Callable[[Any], Any]) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([function.__module__, "mc2lib.effects.preload"])
+    context.set_forkserver_preload([module, "mc2lib.effects.preload"])
     return context
 
 
@@ -204,7 +219,7 @@ def _start(function: Callable[[Any], Any], context: BaseContext) -> _Worker:
 def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
     """A worker's life: tasks in, results out, until there are no more or the one who asks is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the one who asks stops us
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    _watch_parent()
     while True:
         try:
             task, place = connection.recv()

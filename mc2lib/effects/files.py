@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 from mc2lib.errors import InputError
 from mc2lib.schemas import check
 
+#: Lies in every folder that `claims.claim` made, and says so: nothing is removed from any other.
+MARKER = ".mc2lib.json"
 #: How temporary files and folders are named: no other program's are, so that a killed run's can be told and removed.
 TEMPORARY = (".mc2lib-", ".partial")
 _TEMPORARY = re.compile(r"\.mc2lib-[a-z0-9_]{8}\.partial")
@@ -98,12 +100,14 @@ def read_table(
         InputError: the file is missing, truncated, not Parquet or of another shape.
     """
     if not path.exists():
-        raise InputError(str(path), "no such file", "Run `dvc repro` for the stage that makes it.")
+        raise InputError(str(path), "no such file", remake(path, "Run `dvc repro` for the stage that makes it."))
     try:
         with pq.ParquetFile(path, read_dictionary=dictionaries) as file:
             table = file.read(columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(str(path), f"not a whole Parquet file ({error})", "Delete it and run `dvc repro`.") from error
+        raise InputError(
+            str(path), f"not a whole Parquet file ({error})", remake(path, "Delete it and run `dvc repro`.")
+        ) from error
     return check(table, schema, str(path)) if schema is not None else table
 
 
@@ -116,11 +120,22 @@ def write_json(content: Any, path: Path) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file; InputError if it is missing or broken."""
     if not path.exists():
-        raise InputError(str(path), "no such file", "Run `dvc repro` for the stage that makes it.")
+        raise InputError(str(path), "no such file", remake(path, "Run `dvc repro` for the stage that makes it."))
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(str(path), f"not JSON ({error})", "Delete it and run `dvc repro`.") from error
+        raise InputError(str(path), f"not JSON ({error})", remake(path, "Delete it and run `dvc repro`.")) from error
+
+
+def remake(path: Path, study: str) -> str:
+    """How to make a file again: in an output of a person's own by the command that wrote it.
+
+    Args:
+        path: of the file.
+        study: what to do where it is the study's.
+    """
+    own = next((folder for folder in path.parents if (folder / MARKER).exists()), None)
+    return f"Delete it and run the command that wrote {own} again." if own else study
 
 
 def file_digest(path: Path) -> str:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import pyarrow.compute as pc
 import wordfreq
 
 from mc2lib.effects.coverage import find_unreached
+from mc2lib.effects.engine import process_pool
 from mc2lib.effects.files import read_json, read_table, write_table
 from mc2lib.effects.machine import processes
 from mc2lib.effects.paths import Paths
@@ -113,7 +113,7 @@ def build_metadata(root: Path, params: Params) -> pd.DataFrame:
         InputError: a source lacks a language of the study or is broken.
     """
     languages = metadata_languages(root, params)
-    with ProcessPoolExecutor(min(processes(params), len(languages))) as workers:
+    with process_pool(min(processes(params), len(languages)), __name__) as workers:
         cards = list(workers.map(_build_language, repeat(root), repeat(params.metadata), languages))
     lists = {language: Paths(root).metadata(language) for language in find_unreached(languages)}
     cards.append(write_other(lists, Paths(root).metadata(OTHER)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import resvg_py
 
+from mc2lib.effects.engine import process_pool
 from mc2lib.effects.files import read_json, read_table, require_space, write_table
 from mc2lib.effects.images import decode, write_shard
 from mc2lib.effects.machine import processes
@@ -50,7 +50,7 @@ def render_drawings(root: Path, params: Params) -> pd.DataFrame:
         c for c in captions if all(c in icons["icons"] or c in icons.get("aliases", {}) for icons in sets.values())
     ]
     size = params.pool.image_size
-    with ProcessPoolExecutor(processes(params)) as workers:
+    with process_pool(processes(params), __name__) as workers:
         rendered = dict(
             zip(STYLES, workers.map(_render_style, sets.values(), repeat(concepts), repeat(size)), strict=True)
         )
@@ -166,7 +166,7 @@ def draw_pools(root: Path, params: Params) -> pd.DataFrame:
     books = {language: load_phrasebook(root, language) for language in params.languages}
     endonyms = load_endonyms(root, params)
     jobs = [(mix, seed) for mix in mixes for seed in params.seeds]
-    with ProcessPoolExecutor(processes(params)) as workers:
+    with process_pool(processes(params), __name__) as workers:
         done = workers.map(
             _draw_one,
             repeat(root),

@@ -177,7 +177,7 @@ def read_batches(shard: Shard, rows: int = ROWS, tally: Counter[str] | None = No
             Rows + more texts = pairs + all that was dropped.
 
     Raises:
-        InputError: the shard is cut, damaged or not of its format, or an id stands in it twice.
+        InputError: the shard is cut, damaged or not of its format.
     """
     reading = _Reading(shard, rows, Counter() if tally is None else tally)
     try:
@@ -356,13 +356,14 @@ def _load_streaming(name: str, split: str) -> datasets.IterableDataset:
 
 def _read_packaged(reading: _Reading) -> Iterator[pa.Table]:
     for table in _read_parquet(reading, POOL.names):
-        ids = table["pair_id"].to_numpy().astype(np.uint64)
-        _refuse_repeats(reading, reading.pairs.meet(ids), table["pair_id"], "pair_id")
+        reading.tally["rows"] += len(table)
+        repeats = reading.pairs.meet(table["pair_id"].to_numpy().astype(np.uint64))
+        table = _drop_repeats(reading, table, repeats)
         table = check(table, POOL, f"{reading.shard.place}, after row {reading.row}")
         for place, name in enumerate(table.column_names):
             if pa.types.is_string(POOL.field(name).type):
                 table = table.set_column(place, POOL.field(name), _clean(table[name], reading))
-        yield _count(reading, table, len(table))
+        yield _count(reading, table, 0)
 
 
 def _read_img2dataset(reading: _Reading) -> Iterator[pa.Table]:
@@ -768,7 +769,7 @@ def _assemble(reading: _Reading, rows: pa.Table, unique: str = "") -> pa.Table:
 
     Args:
         rows: `texts` (strings or lists of them), some of uid, url and key, other columns of WEB.
-        unique: which of uid and key the format promises to stand once in a shard, if any.
+        unique: which of uid and key the format promises to stand once in a shard, if any; a later row is left out.
     """
     tally = reading.tally
     total = rows.num_rows
@@ -778,17 +779,20 @@ def _assemble(reading: _Reading, rows: pa.Table, unique: str = "") -> pa.Table:
         raise InputError(reading.shard.place, "no column names the images", "A pool needs uid, url or key.")
     # tars may begin their keys anew: without another name, an image is told from others by its tar too
     place = pa.scalar(f"{reading.shard.name}/")
-    own_key = {"key": pc.binary_join_element_wise(place, names["key"], "")} if "key" in names else {}
-    ids, named = image_ids(names | own_key)
-    if unique in names:
-        own, has = image_ids({unique: names[unique]})
-        repeats = np.zeros(total, bool)
-        repeats[has] = reading.images.meet(own[has])
-        _refuse_repeats(reading, repeats, names[unique], unique)
+    better = {"sha256": rows["sha256"]} if "sha256" in rows.column_names else {}
+    if "key" in names:
+        better["key"] = pc.binary_join_element_wise(place, names["key"], "")
+    ids, named = image_ids(names | better)
     image = pc.coalesce(*(names[name] for name in ("key", "uid", "url") if name in names))
     rows = rows.append_column("image_id", pa.array(ids)).append_column("image", image)
     tally["dropped: no id"] += int(total - named.sum())
-    rows = _one_text_a_row(rows.filter(pa.array(named)), tally)
+    rows = rows.filter(pa.array(named))
+    if unique in names:
+        own, has = image_ids({unique: rows[unique]})
+        repeats = np.zeros(len(rows), bool)
+        repeats[has] = reading.images.meet(own[has])
+        rows = _drop_repeats(reading, rows, repeats)
+    rows = _one_text_a_row(rows, tally)
     rows = rows.append_column("pair_id", pa.array(pair_ids(rows["image_id"].to_numpy(), rows["alt_text"])))
     again = reading.pairs.meet(rows["pair_id"].to_numpy())
     tally["dropped: same pair again"] += int(again.sum())
@@ -812,14 +816,10 @@ def _one_text_a_row(rows: pa.Table, tally: Counter[str]) -> pa.Table:
     return others.append_column("alt_text", texts).filter(pc.fill_null(full, False))
 
 
-def _refuse_repeats(reading: _Reading, repeats: np.ndarray, column: pa.ChunkedArray, name: str) -> None:
-    if repeats.any():
-        row = int(np.flatnonzero(repeats)[0])
-        raise InputError(
-            f"{reading.shard.place}, row {reading.row + row}",
-            f"{name} '{column[row].as_py()}' stands in an earlier row of this shard too",
-            "An id must be one image's own: drop one of the rows.",
-        )
+def _drop_repeats(reading: _Reading, rows: pa.Table, repeats: np.ndarray) -> pa.Table:
+    """Leave out rows whose id an earlier row of the shard has: one row is no reason to lose the others."""
+    reading.tally["dropped: id of an earlier row"] += int(repeats.sum())
+    return rows.filter(pa.array(~repeats)) if repeats.any() else rows
 
 
 def _count(reading: _Reading, table: pa.Table, rows: int) -> pa.Table:

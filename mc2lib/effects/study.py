@@ -81,6 +81,21 @@ def reproduce_arm(root: Path, arm: str) -> int:
     return 0
 
 
+def build_stage(root: Path, stage: str) -> int:
+    """Run one stage and those that it depends on, unless they are up to date.
+
+    Returns:
+        DVC's exit status.
+
+    Raises:
+        InputError: another run is at work here.
+    """
+    with exclusive(root):
+        clear_dvc_locks(root)
+        clear_dvc_lock_file(root)
+        return run_dvc(root, ["repro", stage])
+
+
 def print_results(root: Path) -> None:
     """Print where the report is, the headline table and, as the last line, the summary as JSON."""
     results = Paths(root).results

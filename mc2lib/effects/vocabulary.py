@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from tokenizers import Tokenizer
 
+from mc2lib.effects.engine import process_pool
 from mc2lib.effects.files import atomic, file_digest, read_json, read_table, write_json
 from mc2lib.effects.machine import processes
 from mc2lib.effects.paths import Paths
@@ -41,7 +41,7 @@ def make_vocabularies(root: Path, params: Params) -> pd.DataFrame:
         columns mix, seed, tokenizer, vocabulary (rows of the token embedding).
     """
     jobs = [(mix, seed, kind) for mix in params.pool.mixes for kind in get_args(TokenizerName) for seed in params.seeds]
-    with ProcessPoolExecutor(processes(params)) as workers:
+    with process_pool(processes(params), __name__) as workers:
         return pd.DataFrame(list(workers.map(_make, repeat(Paths(root)), repeat(params), jobs)))
 
 

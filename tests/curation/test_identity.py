@@ -11,11 +11,16 @@ from mc2lib.curation.identity import Met, find_rows, hash_strings, image_ids, in
 
 
 def test_the_best_name_counts():
-    names = {"uid": ["u", None, ""], "url": ["v", "v", None], "key": ["k", "k", "k"]}
+    names = {
+        "sha256": ["h", None, "", None],
+        "url": ["v", "v", None, None],
+        "uid": ["u", "u", "u", ""],
+        "key": ["k", "k", "k", "k"],
+    }
     columns = {name: pa.array(values, pa.string()) for name, values in names.items()}
     ids, named = image_ids(columns)
     alone = [image_ids({name: columns[name]})[0][row] for row, name in enumerate(names)]
-    assert ids.tolist() == alone and named.all() and len(set(ids.tolist())) == 3
+    assert ids.tolist() == alone and named.all() and len(set(ids.tolist())) == 4
 
 
 def test_a_uid_and_a_url_of_the_same_letters_are_two_images():

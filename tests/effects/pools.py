@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -32,6 +33,11 @@ def write_tar(path: Path, members: Sequence[tuple[str, bytes]]) -> Path:
     return path
 
 
+def sha256(text: str) -> str:
+    """The hash that a pool gives for an image, here that of some text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def write_img2dataset(root: Path, shard: str, rows: Sequence[Mapping[str, object]], tar: bool = True) -> Path:
     """One shard of img2dataset: tar, Parquet and stats; failed rows stand in the Parquet only."""
     root.mkdir(parents=True, exist_ok=True)
@@ -48,9 +54,9 @@ def write_img2dataset(root: Path, shard: str, rows: Sequence[Mapping[str, object
             "original_width": 640,
             "original_height": 480,
             "exif": "{}",
-            "sha256": f"{number:064x}",
             **row,
         }
+        fields.setdefault("sha256", sha256(str(fields["url"])))
         table.append(fields)
         if fields["status"] == "success":
             key = fields["key"]
@@ -66,21 +72,21 @@ def write_img2dataset(root: Path, shard: str, rows: Sequence[Mapping[str, object
     return root
 
 
-def write_commonpool(path: Path, uids: Sequence[str], texts: Sequence[str | None]) -> Path:
-    """One file of CommonPool's metadata."""
+def write_commonpool(path: Path, uids: Sequence[str], texts: Sequence[str | None], *, numbered: bool = False) -> Path:
+    """One file of CommonPool's metadata; `numbered` images' hashes count up and their urls are short."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = len(uids)
     table = pa.table(
         {
             "uid": uids,
-            "url": [f"http://b.example/{uid[-4:]}" for uid in uids],
+            "url": [f"http://b.example/{uid[-4:] if numbered else uid}" for uid in uids],
             "text": pa.array(texts, pa.string()),
             "original_width": pa.array([100 + i for i in range(rows)], pa.int64()),
             "original_height": pa.array([50] * rows, pa.int64()),
             "clip_b32_similarity_score": pa.array([0.2] * rows, pa.float32()),
             "clip_l14_similarity_score": pa.array([0.3] * rows, pa.float32()),
             "face_bboxes": pa.array([[[0.1, 0.1, 0.5, 0.5]] if i % 2 else [] for i in range(rows)]),
-            "sha256": [f"{i:064x}" for i in range(rows)],
+            "sha256": [f"{i:064x}" if numbered else sha256(uid) for i, uid in enumerate(uids)],
         }
     )
     pq.write_table(table, path)

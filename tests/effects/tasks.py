@@ -48,3 +48,14 @@ def note_and_sleep(task: tuple[Path, float]) -> int:
 if __name__ == "__main__":  # run by a test that kills or interrupts it
     machine = Machine(processes=2, checkpoint_seconds=1)
     list(run_tasks(note_and_sleep, [(Path(sys.argv[1]), 60.0)] * 2, machine))
+
+
+def parent_of_worker(_: int) -> int:
+    """The process that this worker was forked from."""
+    return os.getppid()
+
+
+def say_pid_and_sleep(seconds: float) -> None:
+    """Print the worker's number, and sleep."""
+    print(os.getpid(), flush=True)
+    time.sleep(seconds)

@@ -10,7 +10,7 @@ import pytest
 from mc2lib.effects import counting
 from mc2lib.effects.counting import count_language, merge_stored, open_counts, write_counts
 from mc2lib.errors import InputError
-from mc2lib.metadata.count import count_texts
+from mc2lib.metadata.count import Table, count_texts
 from mc2lib.metadata.pmi import rank_pairs, rank_words
 from mc2lib.metadata.rank import rank_bigrams
 from mc2lib.metadata.words import split_clauses
@@ -145,3 +145,11 @@ def test_numbers_that_are_none_are_refused(text: str, tmp_path: Path):
 def test_counts_that_are_missing_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="no such file"):
         open_counts(tmp_path / "en")
+
+
+def test_files_of_others_among_old_counts_stay(tmp_path):
+    write_counts(Table().drain(), tmp_path / "counts")
+    (tmp_path / "counts" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds files beside the counts"):
+        write_counts(Table().drain(), tmp_path / "counts")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["notes.txt"]

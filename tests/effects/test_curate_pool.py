@@ -36,10 +36,12 @@ from mc2lib.effects import columns, repeats, steps
 from mc2lib.effects import curate_pool as module
 from mc2lib.effects.claims import claim
 from mc2lib.effects.curate_pool import (
+    ask_paper_hygiene,
     balance_shards,
     curate_pool,
     find_languages,
     match_shard,
+    packaged_metadata,
     prepare,
 )
 from mc2lib.effects.datacard import Outcome, explain
@@ -785,3 +787,68 @@ def test_a_shard_that_says_nothing_of_its_images_loses_none(metadata: Path, tmp_
     assert not outcome.quarantined and outcome.steps["left"].iloc[-1] == 2
     with pytest.raises(InputError, match="no row of the pool has the field 'faces'"):
         curate_pool(source, metadata, tmp_path / "out", CuratePool(t_en=1000, faces=1), HERE)
+
+
+def test_missing_metadata_is_built_first(pool: Path, metadata: Path, tmp_path: Path, monkeypatch, capsys):
+    root = tmp_path / "fresh"
+    root.mkdir()
+    asked = []
+
+    def repro(folder: Path, arguments: list[str]) -> int:
+        asked.append((folder, arguments))
+        shutil.copytree(metadata, folder / "data" / "metadata")
+        return 0
+
+    monkeypatch.setattr("mc2lib.effects.study.run_dvc", repro)
+    assert packaged_metadata(root) == packaged_metadata(root) == root / "data" / "metadata"
+    assert asked == [(root, ["repro", "metadata"])]
+    assert "holds no lists: building the packaged ones first" in capsys.readouterr().out
+    shutil.rmtree(root / "data" / "metadata")
+    monkeypatch.setattr("mc2lib.effects.study.run_dvc", lambda *_: 1)
+    with pytest.raises(RuntimeError, match=r"could not be built.*--metadata"):
+        packaged_metadata(root)
+
+
+def test_paper_hygiene_asks_for_all_that_the_paper_did_or_says_what_is_missing(tmp_path: Path):
+    write_img2dataset(tmp_path / "pool", "00000", [{"caption": "cat", "punsafe": 0.1, "face_bboxes": [[0.1] * 4]}])
+    source = open_pool(tmp_path / "pool")
+    with pytest.raises(InputError, match=r"no images of ImageNet.*--evaluation FOLDER"):
+        ask_paper_hygiene(PARAMS, source)
+    given = replace(PARAMS, evaluation="imagenet")
+    asked = ask_paper_hygiene(given, source)
+    assert (asked.nsfw, asked.faces, asked.duplicates, asked.evaluation) == (0.5, 0, "near", "imagenet")
+    kept = ask_paper_hygiene(replace(given, nsfw=0.9, faces=2, duplicates="exact"), source)
+    assert (kept.nsfw, kept.faces, kept.duplicates) == (0.9, 2, "exact")
+    for number, (field, cure) in enumerate((("punsafe", "'nsfw' or 'punsafe'"), ("face_bboxes", "'face_bboxes'"))):
+        row = {"caption": "cat", "punsafe": 0.1, "face_bboxes": [[0.1] * 4]}
+        del row[field]
+        write_img2dataset(tmp_path / str(number), "00000", [row])
+        with pytest.raises(InputError, match=f"has no field.*Add a column {cure}"):
+            ask_paper_hygiene(given, open_pool(tmp_path / str(number)))
+    write_commonpool(tmp_path / "meta" / "0.parquet", ["a" * 32], ["cat"])
+    table = pq.read_table(tmp_path / "meta" / "0.parquet").append_column("punsafe", pa.array([0.1]))
+    pq.write_table(table, tmp_path / "meta" / "0.parquet")
+    with pytest.raises(InputError, match="this pool holds no images"):
+        ask_paper_hygiene(given, open_pool(tmp_path / "meta"))
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_rows_of_one_url_draw_one_text_and_the_steps_add_up(shards: int, metadata: Path, tmp_path: Path):
+    for shard in range(shards):
+        rows = range(shard, 30, shards)
+        uids = [f"{i:032x}" for i in rows]
+        path = write_commonpool(tmp_path / "pool" / f"{shard}.parquet", [*uids, uids[0]], ["x"] * (len(rows) + 1))
+        urls = [f"http://u.example/{i // 6}" for i in rows] + ["http://u.example/x"]
+        texts = [f"a red cat {i}" for i in rows] + ["a cat"]
+        table = pq.read_table(path).drop_columns(["sha256"])
+        table = table.set_column(1, "url", pa.array(urls)).set_column(2, "text", pa.array(texts))
+        pq.write_table(table.append_column("language", pa.array(["en"] * len(table))), path)
+    params = replace(PARAMS, t_en=1_000)
+    outcome = curate_pool(open_pool(tmp_path / "pool"), metadata, tmp_path / "out", params, HERE)
+    steps = outcome.steps.set_index("step")
+    matched = steps.loc["no entry matched", "left"]
+    kept = read_curated(tmp_path / "out")
+    assert 0 < len(set(kept["url"].to_pylist())) == len(kept) <= 5 < matched
+    assert steps.loc["id of an earlier row", "change"] == -shards
+    assert steps.loc["image drew another text", "change"] == -25 and matched == 30
+    assert steps["change"].sum() == steps.loc["kept", "left"] == len(kept)

@@ -1,5 +1,6 @@
 """Matching, balancing and grading pools on disk."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from mc2lib.effects.curation import (
     INDICES,
     balance_pools,
     compare_language_id,
+    compare_lid_engines,
     explain_text,
     grade_curation,
     grade_languages,
@@ -215,6 +217,19 @@ def test_language_id_agrees_with_the_declared_language_where_texts_are_clean(stu
     assert compared["pairs"].sum() == 400
     assert compared.loc["ja", "agree"] > 0.6 and compared.loc["en", "agree"] > 0.3
     assert ((compared["agree"] + compared["other"]) <= 1 + 1e-9).all()
+
+
+def test_the_fasttext_package_labels_a_pools_texts_as_the_compiled_engine_does(study: Path):
+    compared = compare_lid_engines(study, seed=0, sample=400).to_dict("records")
+    assert compared == [{"texts": 400, "same_label": 400, "same_probability": 400}]
+
+
+def test_either_engine_finds_the_languages_of_a_pool(study: Path):
+    params, found = load_params(study), []
+    for engine in ("compiled", "fasttext"):
+        curation = dataclasses.replace(params.curation, language="lid", lid_engine=engine)
+        found.append(load_pool(study, dataclasses.replace(params, curation=curation), "base", 0))
+    assert found[0].equals(found[1]) and len(set(found[0]["language"].to_pylist())) > 1
 
 
 def test_language_id_replaces_the_declared_language_where_asked(tmp_path: Path):

@@ -14,11 +14,11 @@ import psutil
 import pytest
 import ray
 
-from mc2lib.effects.engine import TaskFailure, keep_engine, run_tasks
+from mc2lib.effects.engine import TaskFailure, keep_engine, process_pool, run_tasks
 from mc2lib.errors import InputError
 from mc2lib.params import Machine
 from tests.conftest import ROOT
-from tests.effects.tasks import die_until, give_lambda, note_and_sleep, square_or_fail
+from tests.effects.tasks import die_until, give_lambda, note_and_sleep, parent_of_worker, square_or_fail
 
 TWO = Machine(processes=2, checkpoint_seconds=1)
 
@@ -124,3 +124,28 @@ def test_ray_is_kept_over_several_calls(monkeypatch: pytest.MonkeyPatch):
     assert said == ["init", "shutdown"]
     with keep_engine(TWO):
         assert said == ["init", "shutdown"], "nothing is started for processes of this machine"
+
+
+def test_a_process_pool_does_not_fork_this_process_and_ends_with_it():
+    """Arrow's and Numba's threads do not survive a fork."""
+    with process_pool(2, "tests.effects.tasks") as workers:
+        parents = set(workers.map(parent_of_worker, range(4)))
+        here = os.getpid()
+    assert here not in parents
+    code = (
+        "import os\nfrom mc2lib.effects.engine import process_pool\nfrom tests.effects.tasks import say_pid_and_sleep\n"
+    )
+    code += (
+        "if __name__ == '__main__':\n    process_pool(1, 'tests.effects.tasks').submit(say_pid_and_sleep, 60).result()"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    worker = int(run.stdout.readline())
+    run.kill()
+    run.wait()
+    assert wait_for(lambda: not psutil.pid_exists(worker))
+
+
+def test_nothing_starts_processes_in_another_way():
+    for path in sorted((ROOT / "mc2lib").rglob("*.py")):
+        assert path.name == "engine.py" or "ProcessPoolExecutor" not in path.read_text(encoding="utf-8"), path

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from mc2lib.effects.files import (
+    MARKER,
     atomic,
     digest,
     file_digest,
@@ -97,3 +98,13 @@ def test_too_little_disk_is_said_before_work_begins(tmp_path: Path, monkeypatch:
     require_space(tmp_path, 10**9)
     with pytest.raises(InputError, match=r"1.0 GB free on this disk, 2.0 GB needed"):
         require_space(tmp_path, 2 * 10**9)
+
+
+def test_the_remedy_for_a_persons_own_output_is_the_command_that_wrote_it(tmp_path: Path) -> None:
+    (tmp_path / "out" / "balance").mkdir(parents=True)
+    (tmp_path / "out" / MARKER).write_text("{}")
+    (tmp_path / "out" / "balance" / "keep.json").write_text("{")
+    for read, name in ((read_json, "balance/keep.json"), (read_json, "report.json"), (read_table, "a.parquet")):
+        with pytest.raises(InputError, match=r"run the command that wrote .*out again") as told:
+            read(tmp_path / "out" / name)
+        assert "dvc" not in str(told.value)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from mc2lib.curation.lid import identify_labels
-from mc2lib.effects.language_model import load_language_model, packaged_model
+from mc2lib.curation.lid import identify, identify_labels
+from mc2lib.effects.language_model import load_classifier, load_language_model, load_package_model, packaged_model
 from mc2lib.errors import InputError
 from tests.curation.test_lid import MODELS, TEXTS, ask_fasttext, ask_ours, write_model
 
@@ -50,3 +50,14 @@ def test_without_the_package_the_cure_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="make env"):
         packaged_model()
+
+
+@pytest.mark.parametrize("confidence", [0.0, 0.5])
+def test_the_package_and_the_compiled_engine_give_the_same_languages(confidence: float):
+    texts = pa.array([*TEXTS, None, "", " \u3000\n"])
+    labels, probabilities = load_package_model().ask(texts)
+    ours = identify_labels(texts, load_language_model())
+    assert labels.tolist() == ours[0].tolist() and probabilities.tolist() == ours[1].tolist()
+    assert (labels >= 0).sum() > len(TEXTS) / 2
+    package, compiled = (identify(texts, load_classifier(engine), confidence) for engine in ("fasttext", "compiled"))
+    assert package.equals(compiled) and len(set(compiled.to_pylist())) > 3

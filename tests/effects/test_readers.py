@@ -27,6 +27,7 @@ from mc2lib.schemas import POOL, WEB, check
 from tests.conftest import ROOT
 from tests.effects.pools import (
     jpg,
+    sha256,
     wat_member,
     wat_record,
     write_commonpool,
@@ -72,14 +73,14 @@ def test_img2dataset_is_read_from_its_tables(tmp_path):
             "alt_text": "ein Hund",
             "language": None,
             "url": "http://a.example/00000/0.jpg",
-            "sha256": "0" * 64,
+            "sha256": sha256("http://a.example/00000/0.jpg"),
             "width": 640,
             "height": 480,
         }
     ]
     assert tally == {
         "rows": 4, "pairs": 1, "dropped: not downloaded": 1, "dropped: no text": 1, "dropped: empty text": 1,
-        "dropped: no id": 0, "dropped: same pair again": 0,
+        "dropped: no id": 0, "dropped: same pair again": 0, "dropped: id of an earlier row": 0,
     }  # fmt: skip
 
 
@@ -94,10 +95,9 @@ def test_img2dataset_without_tables_is_read_from_its_tars_and_gives_the_same_ids
     assert read_shard(first.shards[0]).select(columns) == read_shard(second.shards[0]).select(columns)
 
 
-def test_a_uid_beats_the_url_and_the_url_the_key(tmp_path):
-    write_img2dataset(
-        tmp_path / "down", "00000", [{"caption": "c", "uid": UIDS[0], "url": f"http://b.example/{UIDS[0][-4:]}"}]
-    )
+def test_a_downloaded_pair_has_the_ids_of_its_metadata(tmp_path):
+    fields = {"uid": UIDS[0], "url": f"http://b.example/{UIDS[0]}", "sha256": sha256(UIDS[0])}
+    write_img2dataset(tmp_path / "down", "00000", [{"caption": "c"} | fields])
     write_commonpool(tmp_path / "meta" / "0.parquet", UIDS[:1], ["c"])
     downloaded = read_shard(open_pool(tmp_path / "down").shards[0])
     metadata = read_shard(open_pool(tmp_path / "meta").shards[0])
@@ -360,23 +360,38 @@ def test_one_broken_file_does_not_hide_the_pool(tmp_path):
     assert read_shard(source.shards[1]).num_rows == 3
 
 
-def test_a_repeated_id_is_named(tmp_path):
-    write_commonpool(tmp_path / "c" / "0.parquet", [UIDS[0], UIDS[1], UIDS[0]], ["a", "b", "c"])
-    with pytest.raises(InputError, match=rf"0\.parquet, row 2: uid '{UIDS[0]}' stands in an earlier row"):
-        list(read_batches(open_pool(tmp_path / "c").shards[0], rows=2))
-    write_packaged(tmp_path / "p", [4, 4])
-    with pytest.raises(InputError, match=r"pairs-00000\.parquet, row 1: pair_id '4'"):
-        read_shard(open_pool(tmp_path / "p").shards[0])
-    write_img2dataset(tmp_path / "i", "00000", [{"caption": "a", "key": "k"}, {"caption": "b", "key": "k"}])
-    with pytest.raises(InputError, match=r"row 1: key 'k'"):
-        read_shard(open_pool(tmp_path / "i").shards[0])
-    write_tar(tmp_path / "w" / "0.tar", [("a.jpg", b""), ("a.txt", b"x"), ("a.txt", b"y")])
-    with pytest.raises(InputError, match=r"0\.tar: a\.txt: a member of this name stands here twice"):
-        read_shard(open_pool(tmp_path / "w").shards[0])
-    members = [("a.jpg", b""), ("a.txt", b"x"), ("b.jpg", b""), ("b.txt", b"x"), ("a.png", b""), ("a.txt", b"y")]
-    write_tar(tmp_path / "v" / "0.tar", members)
-    with pytest.raises(InputError, match=r"0\.tar, row 2: key 'a'"):
-        read_shard(open_pool(tmp_path / "v").shards[0])
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_of_a_repeated_id_the_first_row_stays_and_the_others_are_counted(rows, tmp_path):
+    write_commonpool(tmp_path / "c" / "0.parquet", [UIDS[0], UIDS[1], UIDS[0], UIDS[0]], ["a", "b", "c", "a"])
+    write_packaged(tmp_path / "p", [4, 4, 5])
+    captions = [{"caption": "a", "key": "k"}, {"caption": "b", "key": "k"}]
+    write_img2dataset(tmp_path / "i", "00000", captions, tar=False)
+    for name, left, dropped in (("c", 2, 2), ("p", 2, 1), ("i", 1, 1)):
+        tally = Counter()
+        batches = list(read_batches(open_pool(tmp_path / name).shards[0], rows=rows, tally=tally))
+        assert sum(len(batch) for batch in batches) == left == tally["pairs"]
+        assert tally["dropped: id of an earlier row"] == dropped
+        assert tally["rows"] + tally["more texts"] == tally["pairs"] + sum(
+            count for what, count in tally.items() if what.startswith("dropped: ")
+        )
+        if name == "c":
+            assert pa.concat_tables(batches)["alt_text"].to_pylist() == ["a", "b"]
+
+
+def test_rows_that_share_a_hash_or_else_a_url_are_one_image(tmp_path):
+    write_commonpool(tmp_path / "0.parquet", UIDS, ["a", "b", "c"])
+    table = pq.read_table(tmp_path / "0.parquet")
+    url = table.set_column(1, "url", pa.array(["u", "u", "v"]))
+    for name, changed, images in (
+        ("hashes", url, 3),
+        ("url", url.drop_columns(["sha256"]), 2),
+        ("one hash", table.set_column(8, "sha256", pa.array(["h", "x", "h"])), 2),
+        ("no hash", url.set_column(8, "sha256", pa.array([None, "", None], pa.string())), 2),
+    ):
+        pq.write_table(changed, tmp_path / "0.parquet")
+        found = read_shard(open_pool(tmp_path).shards[0])
+        assert len(found) == 3 and len(set(found["image_id"].to_pylist())) == images, name
+        assert len(set(found["pair_id"].to_pylist())) == 3
 
 
 def test_members_that_lead_out_are_counted_and_never_read(tmp_path):
@@ -478,7 +493,7 @@ def test_a_record_of_gigabytes_is_passed_over(tmp_path, monkeypatch):
 @pytest.mark.parametrize("place", [2357, 2341, 2287])
 def test_a_damaged_footer_does_not_end_the_process(place, tmp_path):
     """A column of an unknown type: pyarrow aborts when asked for such a column's metadata."""
-    write_commonpool(tmp_path / "a.parquet", [f"{i:032x}" for i in range(3)], ["a cat", "b", "c"])
+    write_commonpool(tmp_path / "a.parquet", [f"{i:032x}" for i in range(3)], ["a cat", "b", "c"], numbered=True)
     content = bytearray((tmp_path / "a.parquet").read_bytes())
     shard = open_pool(tmp_path).shards[0]
     content[-place] ^= 2
