@@ -15,6 +15,7 @@
 #   make bench WHAT=study seconds, memory and pairs/s, stage by stage
 #   make check            ruff and mypy
 #   make env              only the virtual environment
+#   make peers            with what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL)
 #   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
 
 PYTHON ?=
@@ -34,7 +35,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate train export metadata readme lab plan bench check env clean
+.PHONY: help repro test smoke arm trial curate train export metadata readme lab plan bench check env peers clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
