@@ -221,7 +221,7 @@ def _age(owner_file: Path) -> float:
 
 
 def _taken(folder: Path, owner: Owner | None) -> InputError:
-    fault = f"another run is at work here ({owner or 'of a process unknown'}; this is {socket.gethostname()})"
+    fault = f"another run is at work here ({owner or 'an unknown process'}; this is {socket.gethostname()})"
     return InputError(str(folder), fault, "Wait for it, stop it, or name another folder.")
 
 
