@@ -107,5 +107,8 @@ env:
 	  cp requirements.lock .venv/installed.lock; \
 	fi
 
+peers: env
+	@$(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r benchmarks/requirements.lock
+
 clean: env
 	@$(python) -m mc2lib clean

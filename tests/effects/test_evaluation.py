@@ -182,7 +182,7 @@ def test_an_unknown_arm_is_named_with_the_near_miss(study):
 
 
 def test_a_missing_run_is_named(study):
-    with pytest.raises(InputError, match=r"small-english.0.model\.json: no such file"):
+    with pytest.raises(InputError, match=r"small-english.0: no finished run here .*Train it to its end first"):
         evaluate_arm(*study, "small-english")
 
 
