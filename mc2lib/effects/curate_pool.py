@@ -73,13 +73,17 @@ from mc2lib.params import CuratePool, Machine, MatchRules
 from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
 
 REPORT_SECONDS = 5.0
-#: Matches and draws that other code made are made again.
-MATCHING = code_digest(
-    "curation.borders", "curation.index", "curation.lid", "curation.identity", "curation.fasttext_model",
-    "curation.fasttext_predict", "curation.match", "curation.hygiene", "languages", "schemas", "effects.curate_pool",
-    "effects.readers", "effects.tars", "effects.hygiene", "effects.language_model",
+#: What a shard's matches, and the thresholds and draws, follow from: where one is edited, they are made again.
+MATCHING = (
+    "curation.borders", "curation.curate", "curation.fasttext_model", "curation.fasttext_predict", "curation.hygiene",
+    "curation.identity", "curation.index", "curation.lid", "curation.match", "effects.curate_pool", "effects.decode",
+    "effects.hygiene", "effects.language_model", "effects.readers", "effects.tars", "hashing", "languages", "schemas",
 )  # fmt: skip
-SAMPLING = code_digest("curation.balance", "curation.curate", "hashing", "effects.draws", "effects.repeats")
+SAMPLING = (
+    "curation.balance", "curation.curate", "curation.identity", "effects.curate_pool", "effects.draws",
+    "effects.duplicate_search", "effects.duplicates", "effects.matches", "effects.repeats", "effects.totals", "hashing",
+    "schemas",
+)  # fmt: skip
 
 MATCHED = pa.schema([*MATCHES, POOL.field("image_id"), POOL.field("image"), POOL.field("alt_text")])
 
@@ -106,8 +110,12 @@ class _Setup:
 
     def made(self, shard: Shard, source: str) -> str:
         """Digest of all that shapes the shard's matches."""
-        parts: list[Any] = [MATCHING, asdict(self.rules), self.metadata_digest, self.language, self.lid_digest]
-        parts += [
+        parts: list[Any] = [
+            code_digest(*MATCHING),
+            asdict(self.rules),
+            self.metadata_digest,
+            self.language,
+            self.lid_digest,
             self.lid_engine,
             self.lid_confidence,
             self.nsfw,
@@ -754,7 +762,7 @@ def balance_shards(
     names = {name: index.size for name, index in open_indices(out / "index").items()}
     parts = {name: read_made(_count_path(out, name)).get("from") for name in shards}
     t_en = None if params.t_en == "auto" else params.t_en
-    shaped = {"code": SAMPLING, "counts": parts, "t_en": t_en, "p": params.tail_share}
+    shaped = {"code": code_digest(*SAMPLING), "counts": parts, "t_en": t_en, "p": params.tail_share}
     shaped |= {"metadata": setup.metadata_digest}
     made = digest(shaped | ({"duplicates": duplicates} if duplicates else {}))
     where = out / "balance" / "keep.json"
@@ -821,7 +829,7 @@ def _sample_shards(
     """Draw every shard's pairs; returns per epoch and language the pairs drawn and kept."""
     _drop_others(out / "curated", shards, params.epochs)
     seed, epochs = params.seed, params.epochs
-    made = digest({"version": SAMPLING, "balance": balance, "repeats": repeats, "seed": seed})
+    made = digest({"code": code_digest(*SAMPLING), "balance": balance, "repeats": repeats, "seed": seed})
     tasks = [(out, name, place, made, seed, epochs) for place, name in enumerate(shards)]
     return sum_tallies(_sample(out, shards, tasks, machine))
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from mc2lib.curation.hygiene import U64, band_masks, lowest_images, outranked
 from mc2lib.effects.claims import read_made
+from mc2lib.effects.code import code_digest
 from mc2lib.effects.columns import (
     count_ranges,
     group_shards,
@@ -39,8 +40,8 @@ HASHES_AT_ONCE = 1 << 24
 FEW = 1 << 20
 #: The names of what a search keeps until it is done.
 WORK = r"(group|lowest|others-of-lowest|near)-\d+\.bin"
-#: Made again if duplicates are found in another way.
-VERSION = 1
+#: What the search follows from, beside the hashes: where one is edited, it is made again.
+SEARCHING = ("curation.hygiene", "effects.duplicate_search", "effects.duplicates", "effects.matches", "hashing")
 
 #: An image's key, which is even over its range, both parts of its hash, and its id.
 SORTED = (np.uint64, np.uint64, np.uint64, np.uint64)
@@ -73,7 +74,7 @@ def find_duplicates(
     """
     parts = {name: read_made(hash_path(out, name)).get("from") for name in shards}
     within = within if kind == "near" else 0
-    made = digest({"version": VERSION, "hashes": parts, "kind": kind, "within": within})
+    made = digest({"code": code_digest(*SEARCHING), "hashes": parts, "kind": kind, "within": within})
     facts, target = out / "balance" / "duplicates.json", duplicates_path(out)
     if facts.exists() and target.exists() and read_json(facts).get("from") == made:
         found: dict[str, Any] = read_json(facts)

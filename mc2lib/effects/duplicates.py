@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from mc2lib.curation.curate import COUNTS, count_matches
 from mc2lib.curation.hygiene import U64
 from mc2lib.effects.claims import look, read_made, remove_made, stamp, write_made
+from mc2lib.effects.code import code_digest
 from mc2lib.effects.files import digest, read_table
 from mc2lib.effects.hygiene import hash_images
 from mc2lib.effects.matches import count_values, duplicates_path, is_duplicate, match_path
@@ -31,8 +32,11 @@ from mc2lib.effects.readers import Shard, read_shard_images
 from mc2lib.effects.steps import Stop, no_room
 from mc2lib.errors import InputError
 
-#: Written again if hashes are made in another way.
-VERSION = 1
+#: What a shard's hashes follow from, beside its matches: where one is edited, they are made again.
+HASHING = (
+    "curation.hygiene", "effects.decode", "effects.duplicates", "effects.hygiene", "effects.readers", "effects.tars",
+    "hashing",
+)  # fmt: skip
 
 Kind = Literal["exact", "near"]
 
@@ -73,7 +77,7 @@ def hash_matched(task: tuple[Path, Shard, Kind, Mapping[str, list[Any] | None]])
     pa.set_cpu_count(1)
     seen = {str(path): look(path, known.get(str(path))) for path in shard.images}
     matches = read_made(match_path(out, shard.name)).get("from")
-    parts = [VERSION, kind, [seen[str(path)][2] for path in shard.images]]
+    parts = [code_digest(*HASHING), kind, [seen[str(path)][2] for path in shard.images]]
     made, path = digest({"matches": matches, "parts": parts}), hash_path(out, shard.name)
     before = read_made(path)
     if before.get("from") == made:

@@ -17,8 +17,8 @@ from mc2lib.errors import InputError
 from mc2lib.params import DEFAULT_RULES, MatchRules
 from mc2lib.schemas import METADATA
 
-#: An index that other code built is built again.
-FORMAT = code_digest("curation.index", "curation.borders", "effects.indices")
+#: What an index follows from: where one is edited, it is built again.
+INDEXING = ("curation.borders", "curation.index", "effects.indices", "languages")
 #: Arrays start at multiples of this many bytes.
 ALIGNMENT = 64
 _REBUILD = "Build the index again with `write_indices`."
@@ -51,7 +51,12 @@ def write_indices(folder: Path, metadata: Mapping[str, Path], rules: MatchRules 
                 out.write(array.tobytes())
             languages[language] = {"arrays": arrays, "source": source, "seed": index.seed, "entries": index.size}
         size = out.tell()
-    content = {"format": FORMAT, "rules": asdict(rules), "bytes": size, "sha256": file_digest(folder / "index.bin")}
+    content = {
+        "code": code_digest(*INDEXING),
+        "rules": asdict(rules),
+        "bytes": size,
+        "sha256": file_digest(folder / "index.bin"),
+    }
     write_json(content | {"languages": languages}, folder / "index.json")
     return size
 
@@ -87,7 +92,7 @@ def open_indices(
         raise InputError(str(path), "no such file", _REBUILD) from error
     except InputError as error:
         raise InputError(error.place, error.fault, _REBUILD) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if not isinstance(header, dict) or header.get("code") != code_digest(*INDEXING):
         raise InputError(str(folder / "index.json"), "no index that this version built", _REBUILD)
     if size != header["bytes"]:
         raise InputError(str(path), f"{size:,} bytes, not {header['bytes']:,}: truncated or changed", _REBUILD)

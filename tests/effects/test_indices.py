@@ -86,7 +86,7 @@ def test_damaged_indices_are_refused(tmp_path: Path, metadata: dict[str, Path]):
         open_indices(tmp_path)
     path.write_bytes(content)
     header = read_json(tmp_path / "index.json")
-    write_json(header | {"format": 0}, tmp_path / "index.json")
+    write_json(header | {"code": "0"}, tmp_path / "index.json")
     with pytest.raises(InputError, match="no index that this version built"):
         open_indices(tmp_path)
     (tmp_path / "index.json").write_text("{")
