@@ -77,7 +77,9 @@ def add_curate_arguments(curate: argparse.ArgumentParser) -> None:
     curate.add_argument("pool", metavar="POOL", help="a folder of any format that README names, or a hub data set")
     curate.add_argument("--out", type=Path, help="where to write; by default data/curate_pool/<pool's name>")
     curate.add_argument("--format", help="of the pool; by default the first that fits")
-    curate.add_argument("--text", help="the column that holds the texts, if its name is unusual")
+    curate.add_argument(
+        "--text", help="what holds the texts, if its name is unusual: a column, a JSON key, a member's extension"
+    )
     curate.add_argument("--image", help="the column that holds the images, likewise")
     curate.add_argument("--split", default="train", help="of a data set")
     curate.add_argument("--metadata", type=Path, help="a folder with <language>.parquet; by default data/metadata")

@@ -66,6 +66,7 @@ from mc2lib.effects.matches import count_values, match_path
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_batches
 from mc2lib.effects.repeats import count_repeats, find_repeats
 from mc2lib.effects.steps import Stop, no_room, run_step
+from mc2lib.effects.text_fields import find_fields, tell_fields
 from mc2lib.effects.totals import add_up
 from mc2lib.errors import InputError
 from mc2lib.languages import OTHER
@@ -123,7 +124,8 @@ class _Setup:
             self.evaluation_digest,
             self.evaluation_bits,
         ]
-        return digest({"parts": parts, "shard": shard.name, "format": shard.format, "source": source})
+        read = {"shard": shard.name, "format": shard.format, "text": shard.text, "source": source}
+        return digest({"parts": parts} | read)
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,9 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
 
     Returns:
         exit status: 0, or 3 if shards could not be read.
+
+    Raises:
+        InputError: no pair was kept; the message names the step that took most, and what to do.
     """
     study = load_params(root)
     params = override(study.curate_pool, options)
@@ -262,12 +267,38 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
     print(f"{options.pool}: {source.format}, {len(source.shards):,} shards; curated pool in {out}", flush=True)
     outcome = curate_pool(source, metadata, out, params, machine)
     print(f"\n{step_text(outcome.steps)}", flush=True)
+    if not outcome.steps["left"].iloc[-1]:
+        raise nothing_kept(source, outcome)
     if outcome.quarantined:
         names = ", ".join(str(row["shard"]) for row in outcome.quarantined[:5])
         more = f" and {len(outcome.quarantined) - 5} more" if len(outcome.quarantined) > 5 else ""
         print(f"\nWithout {names}{more}, which could not be read: see {out / 'quarantine.json'}", flush=True)
         return 3
     return 0
+
+
+#: What to do where a step took all pairs.
+CURES = {
+    "language without metadata": "Name lists of these languages with --metadata, see `make metadata`.",
+    "no entry matched": "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
+    "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
+}
+
+
+def nothing_kept(source: PoolSource, outcome: Outcome) -> InputError:
+    """Why a curated pool is empty: the step that took most pairs, and for texts where they may stand."""
+    steps = outcome.steps[outcome.steps["epoch"] == 0]
+    rows = int(steps["left"].iloc[0])
+    if not rows:
+        return InputError(str(source.root), "holds no row", "Check that the download has ended.")
+    worst = steps.loc[steps["change"].idxmin()]
+    fault = f"of {rows:,} rows none was kept; {-int(worst['change']):,} went as '{worst['step']}'"
+    if worst["step"] != "no text":
+        return InputError(str(source.root), fault, CURES.get(str(worst["step"]), "See report.json."))
+    fields = find_fields(source.shards[0].paths[0]) if source.format == "webdataset" else []
+    names = [field.name for field in fields if field.like_text] or [field.name for field in fields] or ["NAME"]
+    told = f". {tell_fields(fields)}" if fields else ""
+    return InputError(str(source.root), fault + told, f"Say where the texts stand: --text {names[0]}.")
 
 
 def packaged_metadata(root: Path) -> Path:
@@ -497,7 +528,7 @@ def _write_quarantine(out: Path, quarantined: list[dict[str, Any]], shards: int,
         (out / "quarantine.json").unlink(missing_ok=True)
     if not matched:
         fault = f"none of {shards} shards could be read; the first: {quarantined[0]['fault']}"
-        raise InputError(quarantined[0]["place"], fault, "See quarantine.json.")
+        raise InputError(quarantined[0]["place"], fault, f"{quarantined[0]['cure']} See quarantine.json too.")
 
 
 def _shard_place(task: tuple[Shard, _Setup, Any]) -> str:

@@ -26,6 +26,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from mc2lib.curation.identity import Met, image_ids, pair_ids
 from mc2lib.effects.tars import IMAGES, LARGEST, SUFFIXES, read_images, read_members, split_name
+from mc2lib.effects.text_fields import find_fields, likely_fields, tell_fields
 from mc2lib.errors import InputError, nearest
 from mc2lib.schemas import POOL, WEB, check
 
@@ -53,6 +54,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 #: Where texts stand: the first that is there, or else all of the alternatives.
 TEXTS = ("text", "texts", "caption", "captions", "alt_text")
 MORE_TEXTS = ("alt", "title", "data-image-title")
+#: Where they stand if there is none of these, and exactly one of those.
+RARE_TEXTS = ("prompt", "description")
 IMAGE = ("image", "img", "jpg", "png", "webp")
 NSFW = {"UNLIKELY": 0.0, "UNSURE": 0.5, "NSFW": 1.0}
 
@@ -131,16 +134,18 @@ def open_pool(
     image: str | None = None,
     split: str = "train",
 ) -> PoolSource:
-    """Say which format a pool has and list its shards; no shard is read.
+    """Say which format a pool has and list its shards; of a webdataset's first shard a few samples are read.
 
     Args:
         path: a folder or one file; with format `datasets` also a name on the Hugging Face hub.
         format: a key of `FORMATS`; without it the first that fits.
-        text, image: columns of a data set whose names are not the usual ones.
+        text: where texts stand if not under the usual names: a column, a JSON key, or a member's extension.
+        image: the column of a data set that holds its images, likewise.
         split: of a data set that `datasets` loads.
 
     Raises:
-        InputError: there is no such folder, format or data set, or nothing in it is known.
+        InputError: there is no such folder, format or data set, nothing in it is known, or several parts of a
+            webdataset's samples may hold their texts.
     """
     if format is not None and format not in FORMATS:
         raise InputError("format", f"no pool format '{format}'", nearest(format, FORMATS))
@@ -154,10 +159,36 @@ def open_pool(
     for name in [format] if format else FORMATS:
         shards = FORMATS[name].find(root, files, split)
         if shards:
+            if name == "webdataset" and text is None:
+                options["text"] = _find_text(shards)
             named = [_with_options(shard, options) for shard in shards]
             return PoolSource(name, root, _in_order(named, root))
     looked = FORMATS[format].looks_for if format else "; ".join(f"{n}: {f.looks_for}" for n, f in FORMATS.items())
     raise InputError(str(path), f"no pool is known here among {len(files)} files", f"Looked for {looked}.")
+
+
+def _find_text(shards: Sequence[Shard]) -> str | None:
+    """Where a webdataset's texts stand, if in none of the usual places but in one whose name says so.
+
+    Raises:
+        InputError: several names say so.
+    """
+    for shard in shards:
+        try:
+            fields = find_fields(shard.paths[0])
+        except InputError:  # it is set aside when it is read
+            continue
+        members = {field.name for field in fields if field.kind == "member"}
+        keys = {field.name for field in fields if field.kind == "JSON key"}
+        names = likely_fields(fields)
+        if "txt" in members or keys & set(TEXTS) or (keys >= set(names) and set(names) <= set(MORE_TEXTS)):
+            return None
+        if len(names) > 1:
+            fault = f"several parts of its samples may hold the texts. {tell_fields(fields, names)}"
+            raise InputError(shard.place, fault, f"Choose one: --text {names[0]}.")
+        if names:
+            return names[0]
+    return None
 
 
 def read_shard(shard: Shard, tally: Counter[str] | None = None) -> pa.Table:
@@ -397,7 +428,8 @@ def _read_parquet(reading: _Reading, columns: Sequence[str] | None = None) -> It
 
 def _useful(names: Sequence[str], shard: Shard) -> list[str]:
     """The columns to read: never the images' bytes."""
-    known = {name for names in COLUMNS.values() for name in names} | {*TEXTS, *MORE_TEXTS, "key", "status", "id"}
+    texts = {*TEXTS, *MORE_TEXTS, *RARE_TEXTS}
+    known = {name for names in COLUMNS.values() for name in names} | texts | {"key", "status", "id"}
     return [name for name in names if name.lower() in known or name == shard.text]
 
 
@@ -413,14 +445,14 @@ def _rows_within(file: pq.ParquetFile) -> int:
 
 def _read_tar(reading: _Reading) -> Iterator[pa.Table]:
     """Samples of a webdataset tar: consecutive members of one key, an image with `.txt` and `.json` beside it."""
-    path, tally = reading.shard.paths[0], reading.tally
+    path, tally, text = reading.shard.paths[0], reading.tally, reading.shard.text
     samples: list[dict[str, Any]] = []
     key, held, size = "", dict[str, bytes | None](), 0
-    members = read_members(path, lambda name: split_name(name)[1] in ("txt", "json"), tally)
+    members = read_members(path, lambda name: split_name(name)[1] in ("txt", "json", text), tally)
     for name, content in members:
         found, extension = split_name(name)
         if found != key and held:
-            samples += _sample(key, held, tally)
+            samples += _sample(key, held, text, tally)
             held = {}
             if len(samples) >= reading.loose_rows or size >= BYTES:
                 yield _standard_samples(reading, samples)
@@ -431,23 +463,24 @@ def _read_tar(reading: _Reading) -> Iterator[pa.Table]:
         held[extension] = content
         size += len(content or b"")
     if held:
-        samples += _sample(key, held, tally)
+        samples += _sample(key, held, text, tally)
     if samples:
         yield _standard_samples(reading, samples)
 
 
-def _sample(key: str, held: Mapping[str, bytes | None], tally: Counter[str]) -> list[dict[str, Any]]:
+def _sample(key: str, held: Mapping[str, bytes | None], text: str | None, tally: Counter[str]) -> list[dict[str, Any]]:
     if not IMAGES & held.keys():
         tally["rows"] += 1
         tally["dropped: no image"] += 1
         return []
     fields = _read_json(held.get("json") or b"{}", tally)
-    texts = [_decode(held["txt"] or b"", tally)] if "txt" in held else []
+    member = text or "txt"
+    texts = [_decode(held[member] or b"", tally)] if member in held else []
     return [
         {
             **_standard_fields(fields),
             "key": _mend(key, tally),
-            "texts": list(dict.fromkeys(texts + _texts_of(fields, tally))),
+            "texts": list(dict.fromkeys(texts + _texts_of(fields, text, tally))),
         }
     ]
 
@@ -463,11 +496,12 @@ def _read_json(content: bytes, tally: Counter[str]) -> dict[str, Any]:
     return fields
 
 
-def _texts_of(fields: Mapping[str, Any], tally: Counter[str]) -> list[str]:
-    """All texts of a sample's json: strings, lists of them, or lists of (name, text)."""
-    named = [fields[name] for name in TEXTS if fields.get(name)][:1]
+def _texts_of(fields: Mapping[str, Any], key: str | None, tally: Counter[str]) -> list[str]:
+    """All texts of a sample's json, under one key or the usual ones: strings, lists of them, or of (name, text)."""
+    named = [fields[name] for name in ((key,) if key else TEXTS) if fields.get(name)][:1]
+    more = () if key else MORE_TEXTS
     found: dict[str, None] = {}
-    for value in named or [fields[name] for name in MORE_TEXTS if fields.get(name)]:
+    for value in named or [fields[name] for name in more if fields.get(name)]:
         for text in value if isinstance(value, list) else [value]:
             text = text[1] if isinstance(text, list) and len(text) == 2 else text
             if isinstance(text, str):
@@ -566,7 +600,7 @@ def _page_images(page: str, content: bytes, tally: Counter[str]) -> Iterator[dic
             tally["rows"] += 1
             tally["dropped: no http url"] += 1
             continue
-        yield {"url": _mend(url, tally), "page": page, "texts": _texts_of(link, tally)}
+        yield {"url": _mend(url, tally), "page": page, "texts": _texts_of(link, None, tally)}
 
 
 def _resolve(page: str, url: str) -> str | None:
@@ -687,12 +721,21 @@ def _gather_texts(
     else:
         names = [lowered[name] for name in TEXTS if name in lowered][:1]
         names = names or [lowered[name] for name in MORE_TEXTS if name in lowered]
+        rare = [lowered[name] for name in RARE_TEXTS if name in lowered]
+        if not names and len(rare) > 1:
+            raise InputError(
+                reading.shard.place,
+                f"both '{rare[0]}' and '{rare[1]}' may hold texts",
+                f"Choose one: --text {rare[0]}.",
+            )
+        names = names or rare
     missing = [name for name in names if name not in table.column_names]
     if missing or not names:
+        columns = ", ".join(name for name in table.column_names if name != "__key")
         raise InputError(
             reading.shard.place,
             f"no column '{missing[0]}'" if missing else "no column holds texts",
-            f"Name it: open_pool(…, text=…). There are {', '.join(table.column_names)}.",
+            f"Name it: --text NAME, or open_pool(…, text=…). There are {columns}.",
         )
     if len(names) == 1:
         return _clean(table[names[0]], reading)

@@ -15,10 +15,10 @@ from tests.effects.test_training_code import copy_package, covered
 from tests.test_study import reached
 
 #: What names, reads and writes, or starts processes; and what a fingerprint holds by its content: parameters, the
-#: matches that hashes are of, the metadata that an index is of.
+#: matches that hashes are of, the metadata that an index is of, where a shard's texts stand.
 PLUMBING = {
     "errors", "params", "effects.claims", "effects.code", "effects.columns", "effects.engine", "effects.files",
-    "effects.machine", "effects.paths", "effects.steps",
+    "effects.machine", "effects.paths", "effects.steps", "effects.text_fields",
 }  # fmt: skip
 ENTRIES = {
     "indices": (("effects.indices",), INDEXING, {"schemas"}),

@@ -20,7 +20,7 @@ from tests.test_study import reached
 #: what a fingerprint holds by its content (parameters, the tars of a pool, the columns of a file).
 NOT_IN_IT = {
     "errors", "languages", "params", "schemas", "effects.claims", "effects.code", "effects.config", "effects.engine",
-    "effects.files", "effects.machine", "effects.paths", "effects.steps", "effects.readers",
+    "effects.files", "effects.machine", "effects.paths", "effects.steps", "effects.readers", "effects.text_fields",
 }  # fmt: skip
 
 
