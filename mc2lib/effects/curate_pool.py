@@ -49,7 +49,7 @@ from mc2lib.effects.claims import claim, look, read_made, remove_made, stamp, wr
 from mc2lib.effects.code import code_digest
 from mc2lib.effects.config import load_params, override
 from mc2lib.effects.datacard import Outcome, step_text, sum_tallies, write_report
-from mc2lib.effects.draws import EXTRAS, sample_shard
+from mc2lib.effects.draws import EXTRAS, read_report, sample_shard
 from mc2lib.effects.duplicate_search import find_duplicates
 from mc2lib.effects.duplicates import (
     count_duplicates,
@@ -63,6 +63,7 @@ from mc2lib.effects.hygiene import hash_folder, hash_shard, read_hashes, write_h
 from mc2lib.effects.indices import open_indices, write_indices
 from mc2lib.effects.language_model import Engine, load_classifier
 from mc2lib.effects.matches import count_values, match_path
+from mc2lib.effects.pool_summary import NO_ENTRY, NO_LIST, first_examples, summary_text
 from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_batches
 from mc2lib.effects.repeats import count_repeats, find_repeats
 from mc2lib.effects.steps import Stop, no_room, run_step
@@ -221,7 +222,8 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
             duplicates = _take_out_duplicates(out, shards, images, params, machine)
         else:
             forget_duplicates(out)
-        tally = sum_tallies(read_made(_count_path(out, name))["tally"] for name in shards)
+        said = [read_made(_count_path(out, name)) for name in shards]
+        tally = sum_tallies(shard["tally"] for shard in said)
         _refuse_unrated(params, tally)
         made = balance_shards(setup, shards, params, machine, duplicates.made)
         repeats = find_repeats(out, shards, machine, duplicates.made)
@@ -235,6 +237,7 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
         }
         facts["images_in_several_shards"] = count_repeats(out)
         facts["duplicates"] = duplicates.facts
+        facts["lost"] = first_examples([shard["examples"] for shard in said])
         for name, found in tally.get("languages", {}).items():
             found["unique"] = found["matched"] - duplicates.pairs.get(name, 0)
         return write_report(out, facts, [tally], [sampled], quarantined)
@@ -269,6 +272,7 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
     print(f"\n{step_text(outcome.steps)}", flush=True)
     if not outcome.steps["left"].iloc[-1]:
         raise nothing_kept(source, outcome)
+    print(f"\n{summary_text(outcome, read_report(out)['lost'], options.pool)}", flush=True)
     if outcome.quarantined:
         names = ", ".join(str(row["shard"]) for row in outcome.quarantined[:5])
         more = f" and {len(outcome.quarantined) - 5} more" if len(outcome.quarantined) > 5 else ""
@@ -279,8 +283,8 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
 
 #: What to do where a step took all pairs.
 CURES = {
-    "language without metadata": "Name lists of these languages with --metadata, see `make metadata`.",
-    "no entry matched": "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
+    NO_LIST: "Name lists of these languages with --metadata, see `make metadata`.",
+    NO_ENTRY: "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
     "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
 }
 
@@ -589,6 +593,8 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
     pairs: Counter[str] = Counter()
     matched: Counter[str] = Counter()
     counts: list[pa.Table] = []
+    examples: dict[str, dict[str, str]] = {}
+    known = {name for name, index in indices.items() if index.size}
     batches = read_batches(shard, tally=reader)
     first = next(batches, None)
     extras = [f for f in EXTRAS if first is not None and f.name in first.column_names]
@@ -599,11 +605,11 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
             batch = _drop_unwanted(batch, setup, unwanted, reader)
             found = _find_entries(batch, setup, indices)
             table = _take(found.matched(batch), schema)
+            _note_lost(examples, batch, found, known)
             pairs.update(count_values(found.languages.take(found.rows)))
             matched.update(count_values(table["language"]))
             counts.append(count_matches(table))
             writer.write_table(table)
-    known = {name for name, index in indices.items() if index.size}
     tally = {
         "reader": {name: count for name, count in sorted(reader.items()) if count},
         "pairs": sum(pairs.values()),
@@ -612,9 +618,24 @@ def _match_shard(shard: Shard, setup: _Setup, made: str) -> dict[str, Any]:
             for name in sorted(pairs)
         },
     }
-    with write_made(_count_path(setup.out, shard.name), COUNTS, {"from": made, "tally": tally}) as writer:
+    with write_made(
+        _count_path(setup.out, shard.name), COUNTS, {"from": made, "tally": tally, "examples": examples}
+    ) as writer:
         writer.write_table(_sum_counts(counts))
     return tally
+
+
+def _note_lost(examples: dict[str, dict[str, str]], batch: pa.Table, found: _Found, known: set[str]) -> None:
+    """Note the first text that is lost for want of a list, and of an entry, unless there is one."""
+    if {NO_LIST, NO_ENTRY} <= examples.keys():
+        return
+    lost = pc.equal(pc.list_value_length(found.entries), 0).to_numpy(zero_copy_only=False)
+    listed = pc.is_in(found.languages, pa.array(sorted(known), pa.string())).to_numpy(zero_copy_only=False)
+    for step, texts in ((NO_LIST, lost & ~listed), (NO_ENTRY, lost & listed)):
+        if step not in examples and texts.any():
+            text = int(np.argmax(texts))
+            row = int(np.argmax(found.rows.to_numpy(zero_copy_only=False) == text))
+            examples[step] = {"text": batch["alt_text"][row].as_py(), "language": found.languages[text].as_py()}
 
 
 def _find_entries(batch: pa.Table, setup: _Setup, indices: Mapping[str, Index]) -> _Found:
