@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shlex
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,6 +58,8 @@ MORE_TEXTS = ("alt", "title", "data-image-title")
 #: Where they stand if there is none of these, and exactly one of those.
 RARE_TEXTS = ("prompt", "description")
 IMAGE = ("image", "img", "jpg", "png", "webp")
+#: Files that `datasets` loads, and what it calls their kind.
+LOADABLE = {".parquet": "parquet", ".jsonl": "json", ".csv": "csv"}
 NSFW = {"UNLIKELY": 0.0, "UNSURE": 0.5, "NSFW": 1.0}
 
 CURE = "Fetch the shard again, or take it out of the pool."
@@ -164,7 +167,21 @@ def open_pool(
             named = [_with_options(shard, options) for shard in shards]
             return PoolSource(name, root, _in_order(named, root))
     looked = FORMATS[format].looks_for if format else "; ".join(f"{n}: {f.looks_for}" for n, f in FORMATS.items())
-    raise InputError(str(path), f"no pool is known here among {len(files)} files", f"Looked for {looked}.")
+    cure = _way_in(root, files) or f"Looked for {looked}."
+    raise InputError(str(path), f"no pool is known here among {len(files)} files", cure)
+
+
+def _way_in(root: Path, files: Sequence[Path]) -> str:
+    """The command that turns images with texts beside them, or a table of another kind, into a pool; or nothing."""
+    endings = {path.suffix.lower() for path in files}
+    if {ending.removeprefix(".") for ending in endings} & IMAGES:
+        tar = f"tar --sort=name -cf pool/0.tar -C {shlex.quote(str(root))} ."
+        return f"Images with a .txt or .json file of the same name beside each become a webdataset: mkdir pool && {tar}"
+    if ".tsv" in endings:
+        table = next(path for path in files if path.suffix.lower() == ".tsv")
+        read = f"pandas.read_csv({str(table)!r}, sep='\\t').to_parquet('pool/0.parquet')"
+        return f'A table of another kind becomes Parquet: mkdir pool && python -c "import pandas; {read}"'
+    return ""
 
 
 def _find_text(shards: Sequence[Shard]) -> str | None:
@@ -352,7 +369,7 @@ def _find_saved(root: Path, files: Sequence[Path], split: str) -> list[Shard]:
 
 
 def _find_loadable(root: Path, files: Sequence[Path], split: str) -> list[Shard]:
-    if not any(path.suffix in (".parquet", ".jsonl") for path in files):
+    if not any(path.suffix in LOADABLE for path in files):
         return []
     return list(_list_parts(str(root), split, {}))
 
@@ -370,11 +387,10 @@ def _load_streaming(name: str, split: str) -> datasets.IterableDataset:
     import datasets  # 70 MB in every worker, which most pools' readers do not need
 
     path = Path(name)
-    files = [str(p) for p in _list_files(path) if p.suffix in (".parquet", ".jsonl")] if path.exists() else []
+    files = [str(p) for p in _list_files(path) if p.suffix in LOADABLE] if path.exists() else []
     try:
         if path.is_file():
-            kind = "parquet" if path.suffix == ".parquet" else "json"
-            return datasets.load_dataset(kind, data_files={split: files}, split=split, streaming=True)
+            return datasets.load_dataset(LOADABLE[path.suffix], data_files={split: files}, split=split, streaming=True)
         return datasets.load_dataset(name, split=split, streaming=True)
     except Exception as error:  # the library and its network clients raise of every kind
         raise InputError(
@@ -897,5 +913,5 @@ FORMATS: Mapping[str, Format] = {
     "wat": Format("*.wat.gz", _find_wat, _read_wat),
     "datasets-saved": Format("state.json of save_to_disk", _find_saved, _read_saved),
     "webdataset": Format("*.tar", _find_webdataset, _read_tar),
-    "datasets": Format("Parquet or JSON lines that `datasets` loads", _find_loadable, _read_dataset),
+    "datasets": Format("Parquet, JSON lines or CSV that `datasets` loads", _find_loadable, _read_dataset),
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -128,3 +130,30 @@ def test_columns_of_rare_names_are_found_or_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"both 'prompt' and 'description' may hold texts\. Choose one: --text prompt"):
         texts_of(tmp_path / "two")
     assert texts_of(tmp_path / "two", "description") == ["a cat"]
+
+
+def test_csv_is_read_as_datasets_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "pool.csv").write_text('url,caption\nhttp://a/1.jpg,a red cat\nhttp://a/2.jpg,"a cat, red"\n')
+    for place in (tmp_path, tmp_path / "pool.csv"):
+        assert open_pool(place).format == "datasets" and texts_of(place) == ["a red cat", "a cat, red"]
+
+
+def test_images_with_texts_beside_them_are_refused_with_the_command_that_helps(tmp_path: Path) -> None:
+    folder = tmp_path / "my images"
+    folder.mkdir()
+    for row in range(3):
+        (folder / f"{row}.jpg").write_bytes(jpg(row))
+        (folder / f"{row}.txt").write_text(f"a red cat {row}")
+    with pytest.raises(InputError, match="become a webdataset: ") as caught:
+        open_pool(folder)
+    subprocess.run(str(caught.value).split("webdataset: ")[1], shell=True, check=True, cwd=tmp_path)
+    assert texts_of(tmp_path / "pool") == CATS
+
+
+def test_a_tsv_is_refused_with_the_command_that_helps(tmp_path: Path) -> None:
+    (tmp_path / "captions.tsv").write_text("url\ttext\nhttp://a/1.jpg\ta red cat 0\n")
+    with pytest.raises(InputError, match="becomes Parquet: ") as caught:
+        open_pool(tmp_path)
+    command = str(caught.value).split("becomes Parquet: ")[1].replace("python -c", f"{sys.executable} -c")
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    assert texts_of(tmp_path / "pool") == ["a red cat 0"]
