@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mc2lib.effects.config import load_params
+from mc2lib.params import CurationParams
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "mc2lib"
@@ -225,6 +227,13 @@ def test_arms_are_written_once() -> None:
     assert found["train"]["foreach"] == found["evaluate"]["foreach"] == "${arms}"
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert not [name for name in load_params(ROOT).arms if re.search(rf"(?<![\w-]){name}(?![\w-])", text)]
+
+
+def test_matching_runs_again_where_a_number_of_it_changes() -> None:
+    """All of `curation` but the thresholds shapes matches; balance tracks the section whole."""
+    fields = {f"curation.{field.name}" for field in dataclasses.fields(CurationParams)}
+    assert set(stages()["match"]["params"]) == {"seeds", "languages", *fields} - {"curation.t_en"}
+    assert "curation" in stages()["balance"]["params"]
 
 
 def test_no_stage_depends_on_the_machine_or_on_reports() -> None:
