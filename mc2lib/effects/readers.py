@@ -175,7 +175,7 @@ def _way_in(root: Path, files: Sequence[Path]) -> str:
     """The command that turns images with texts beside them, or a table of another kind, into a pool; or nothing."""
     endings = {path.suffix.lower() for path in files}
     if {ending.removeprefix(".") for ending in endings} & IMAGES:
-        tar = f"tar --sort=name -cf pool/0.tar -C {shlex.quote(str(root))} ."
+        tar = f"python -m tarfile -c pool/0.tar {shlex.quote(str(root))}"  # in order of names, wherever Python is
         return f"Images with a .txt or .json file of the same name beside each become a webdataset: mkdir pool && {tar}"
     if ".tsv" in endings:
         table = next(path for path in files if path.suffix.lower() == ".tsv")

@@ -146,7 +146,8 @@ def test_images_with_texts_beside_them_are_refused_with_the_command_that_helps(t
         (folder / f"{row}.txt").write_text(f"a red cat {row}")
     with pytest.raises(InputError, match="become a webdataset: ") as caught:
         open_pool(folder)
-    subprocess.run(str(caught.value).split("webdataset: ")[1], shell=True, check=True, cwd=tmp_path)
+    command = str(caught.value).split("webdataset: ")[1].replace("python -m", f"{sys.executable} -m")
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
     assert texts_of(tmp_path / "pool") == CATS
 
 
