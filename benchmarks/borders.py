@@ -17,16 +17,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mc2lib.curation.borders import SET_OFF, prepare_texts
-from mc2lib.curation.index import build_index
-from mc2lib.curation.match import match
-from mc2lib.effects.config import find_root, load_params
-from mc2lib.effects.files import read_json
-from mc2lib.effects.metadata import load_metadata
-from mc2lib.effects.udhr import read_udhr
+from mc2lib.io.config import find_root, load_params
+from mc2lib.io.files import read_json
+from mc2lib.io.udhr import read_udhr
 from mc2lib.languages import cldr_locale, udhr_code
-from mc2lib.metadata.words import split_clauses
 from mc2lib.params import MatchRules
+from mc2lib.recipe.curation.borders import SET_OFF, prepare_texts
+from mc2lib.recipe.curation.index import build_index
+from mc2lib.recipe.curation.match import match
+from mc2lib.recipe.metadata.words import split_clauses
+from mc2lib.study.metadata_stage import load_metadata
 
 #: Choices beside the paper's own, each with the languages that it is about.
 CHOICES: dict[str, tuple[MatchRules, tuple[str, ...]]] = {

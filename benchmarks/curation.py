@@ -21,9 +21,9 @@ def main() -> None:
     from benchmarks.curation_match import bench_match
     from benchmarks.curation_memory import bench_memory
     from benchmarks.curation_whole import bench_whole
-    from mc2lib.effects.config import find_root, load_params
-    from mc2lib.effects.paths import Paths
     from mc2lib.errors import InputError
+    from mc2lib.io.config import find_root, load_params
+    from mc2lib.study.paths import Paths
 
     root = find_root()
     params = load_params(root)

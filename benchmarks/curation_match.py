@@ -22,14 +22,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import wordfreq
 
-from mc2lib.curation.borders import make_needles, space_out
-from mc2lib.curation.index import build_index
-from mc2lib.curation.match import match
-from mc2lib.effects.config import find_root
-from mc2lib.effects.udhr import read_udhr
+from mc2lib.io.config import find_root
+from mc2lib.io.udhr import read_udhr
 from mc2lib.languages import spaced
-from mc2lib.metadata.words import count_words, split_clauses
 from mc2lib.params import DEFAULT_RULES
+from mc2lib.recipe.curation.borders import make_needles, space_out
+from mc2lib.recipe.curation.index import build_index
+from mc2lib.recipe.curation.match import match
+from mc2lib.recipe.metadata.words import count_words, split_clauses
 
 #: Metadata language -> file names of its UDHR texts, and its size of list here.
 LANGUAGES: dict[str, tuple[tuple[str, ...], int]] = {

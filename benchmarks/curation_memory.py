@@ -28,9 +28,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.curation_match import LANGUAGES, build_automaton, find_plainly, make_entries, make_words
-from mc2lib.effects.config import find_root
-from mc2lib.effects.files import write_table
-from mc2lib.effects.indices import open_indices, write_indices
+from mc2lib.io.config import find_root
+from mc2lib.io.files import write_table
+from mc2lib.io.match_store import open_indices, write_indices
 from mc2lib.schemas import METADATA
 
 #: What the lists of all 329 languages hold, and the processes of a node.

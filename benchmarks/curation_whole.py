@@ -33,15 +33,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.curation_match import build_automaton, find_plainly
-from mc2lib.curation.balance import tail_share, threshold_for_share
-from mc2lib.effects.config import find_root, load_params
-from mc2lib.effects.curate_pool import curate_pool
-from mc2lib.effects.curation import read_pool
-from mc2lib.effects.indices import write_indices
-from mc2lib.effects.language_model import packaged_model
-from mc2lib.effects.readers import open_pool
+from mc2lib.io.config import find_root, load_params
+from mc2lib.io.lid_models import packaged_model
+from mc2lib.io.match_store import write_indices
+from mc2lib.io.pools.readers import open_pool
 from mc2lib.languages import OTHER, metadata_language
 from mc2lib.params import CuratePool, Machine
+from mc2lib.pipeline.curate.curate_pool import curate_pool
+from mc2lib.recipe.curation.balance import tail_share, threshold_for_share
+from mc2lib.study.curation_stages import read_pool
 
 T_EN = 24
 

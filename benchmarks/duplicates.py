@@ -22,16 +22,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.curation.hygiene import near_duplicates
-from mc2lib.effects import duplicate_search
-from mc2lib.effects.claims import write_made
-from mc2lib.effects.config import find_root
-from mc2lib.effects.duplicates import HASHED, hash_path
-from mc2lib.effects.hygiene import hash_images
-from mc2lib.effects.machine import count_workers
+from mc2lib.engine.lock import write_made
+from mc2lib.engine.machine import count_workers
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
+from mc2lib.io.config import find_root
 from mc2lib.params import Machine
+from mc2lib.pipeline.curate import duplicate_search
+from mc2lib.pipeline.curate.decontamination import hash_images
+from mc2lib.pipeline.curate.deduplication import HASHED, hash_path
+from mc2lib.recipe.curation.perceptual_hash import near_duplicates
 
 DISTANCES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16)
 RANDOM, SHARDS, WITHIN, PARTS = 4_000_000, 16, 4, 4

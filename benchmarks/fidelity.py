@@ -2,7 +2,7 @@
 
     python -m benchmarks.fidelity
 
-The oracle (tests/curation/oracle.py) is written from the recipe alone. It reads a million texts made of every script
+The oracle (tests/oracles/matching.py) is written from the recipe alone. It reads a million texts made of every script
 that a Wikipedia is written in, and of mixtures of scripts. File names are graded twice: on the packaged pool as the
 study curated it, and, for the unspaced languages that this pool lacks too, on windows of the Universal Declaration of
 Human Rights with file names among them.
@@ -23,18 +23,18 @@ import pyarrow as pa
 
 from benchmarks.fidelity_files import users_files_lost
 from benchmarks.fidelity_metadata import english_entries
-from mc2lib.curation.balance import count_entries, keep_probability, pair_keep_probability, threshold_for_share
-from mc2lib.curation.index import build_index
-from mc2lib.curation.match import match
-from mc2lib.effects.config import find_root, load_params
-from mc2lib.effects.curation import grade_languages
-from mc2lib.effects.metadata import load_metadata
-from mc2lib.effects.udhr import read_udhr
+from mc2lib.io.config import find_root, load_params
+from mc2lib.io.udhr import read_udhr
 from mc2lib.languages import SCRIPTS, UNSPACED, WIKIPEDIAS, udhr_code
-from mc2lib.metadata.words import count_words, split_clauses
 from mc2lib.params import MatchRules
-from mc2lib.pool.texts import Draws, write_file_name
-from tests.curation.oracle import find_entries
+from mc2lib.recipe.curation.balance import count_entries, keep_probability, pair_keep_probability, threshold_for_share
+from mc2lib.recipe.curation.index import build_index
+from mc2lib.recipe.curation.match import match
+from mc2lib.recipe.metadata.words import count_words, split_clauses
+from mc2lib.recipe.pool.texts import Draws, write_file_name
+from mc2lib.study.curation_stages import grade_languages
+from mc2lib.study.metadata_stage import load_metadata
+from tests.oracles.matching import find_entries
 
 TEXTS = 1_040_000
 #: Entries of each script's list, and of the list that all scripts share in the mixtures.

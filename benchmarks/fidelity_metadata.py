@@ -16,12 +16,12 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from mc2lib.effects.config import find_root, load_params
-from mc2lib.effects.metadata import PAPER_ENGLISH
-from mc2lib.metadata.count import Counts, count_texts
-from mc2lib.metadata.merge import Source, merge_sources
-from mc2lib.metadata.pmi import pair_source, word_source
+from mc2lib.io.config import find_root, load_params
 from mc2lib.params import Metadata
+from mc2lib.recipe.metadata.count import Counts, count_texts
+from mc2lib.recipe.metadata.merge import Source, merge_sources
+from mc2lib.recipe.metadata.pmi import pair_source, word_source
+from mc2lib.study.metadata_stage import PAPER_ENGLISH
 
 #: The paper's entries of English that are ranked, which are its caps.
 PAPER = {source: size for source, size in PAPER_ENGLISH.items() if source != "wordnet"}

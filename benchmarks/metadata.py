@@ -39,11 +39,11 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mc2lib.effects.counting import StoredCounts, count_language, open_counts
-from mc2lib.effects.dumps import read_articles, read_pages
 from mc2lib.hashing import key, uniform
-from mc2lib.metadata.count import Counts, Table, count_texts
-from mc2lib.metadata.words import WORD_SPACE, split_clauses
+from mc2lib.pipeline.build_metadata.dumps import read_articles, read_pages
+from mc2lib.pipeline.build_metadata.token_counts import StoredCounts, count_language, open_counts
+from mc2lib.recipe.metadata.count import Counts, Table, count_texts
+from mc2lib.recipe.metadata.words import WORD_SPACE, split_clauses
 
 #: Text of Zipf's law: words, vocabulary, words a text and texts a batch (about a megabyte).
 ZIPF_WORDS, ZIPF_VOCABULARY, ZIPF_LENGTH, ZIPF_BATCH = 12_000_000, 1_000_000, 500, 250

@@ -24,12 +24,12 @@ from pathlib import Path
 
 import psutil
 
-from mc2lib.effects.config import find_root, load_params
-from mc2lib.effects.files import read_json
-from mc2lib.effects.paths import Paths
-from mc2lib.effects.study import environment
-from mc2lib.effects.trial import SMOKE_ARMS, SMOKE_LANGUAGES, SMOKE_SEEDS, copy_study, edit_params
+from mc2lib.io.config import find_root, load_params
+from mc2lib.io.files import read_json
 from mc2lib.params import Params
+from mc2lib.study.dvc_runs import environment
+from mc2lib.study.paths import Paths
+from mc2lib.study.trial import SMOKE_ARMS, SMOKE_LANGUAGES, SMOKE_SEEDS, copy_study, edit_params
 
 SAMPLE_SECONDS = 0.3
 RUNNING = re.compile(r"^Running stage '([^']+)'")

@@ -155,67 +155,67 @@ def threshold(text: str) -> int | str:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command that `options` names. Imports wait until then: most commands need few libraries."""
-    from mc2lib.effects.config import find_root
-    from mc2lib.effects.kernels import forget_stale_kernels
+    from mc2lib.engine.kernels import forget_stale_kernels
+    from mc2lib.io.config import find_root
 
     root = find_root().resolve()
     forget_stale_kernels(Path(__file__).parent)
     if options.command == "sources":
-        from mc2lib.effects.sources import fetch_sources
+        from mc2lib.study.sources import fetch_sources
 
         fetch_sources(root)
         return 0
     if options.command == "notebook":
         # jsonschema would build a grammar of web addresses at import, most of a second a stage, and can do without
         sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-        from mc2lib.effects.notebooks import run_notebook
+        from mc2lib.study.notebooks import run_notebook
 
         run_notebook(root, options.name, dict(options.parameters))
         return 0
     if options.command == "plan":
-        from mc2lib.effects.plan import print_plan
+        from mc2lib.study.scale_plan import print_plan
 
         print_plan(root, options.scale, options.ranks)
         return 0
     if options.command == "readme":
-        from mc2lib.effects.config import load_params
-        from mc2lib.effects.readme import write_readme
+        from mc2lib.io.config import load_params
+        from mc2lib.study.readme import write_readme
 
         write_readme(root, load_params(root))
         return 0
     if options.command == "metadata":
-        from mc2lib.effects.wikipedia import metadata_command
+        from mc2lib.pipeline.build_metadata.wikipedia import metadata_command
 
         fetch = not options.no_fetch
         return metadata_command(root, options.languages, options.folder, fetch, options.date, options.days)
     if options.command == "curate":
-        from mc2lib.effects.curate_pool import curate_command
+        from mc2lib.pipeline.curate.curate_pool import curate_command
 
         return curate_command(root, options)
     if options.command == "train":
-        from mc2lib.effects.pool_training import train_command
+        from mc2lib.pipeline.train import train_command
 
         return train_command(root, options)
     if options.command == "export":
-        from mc2lib.effects.exports import export_command
+        from mc2lib.pipeline.export import export_command
 
         return export_command(root, options)
     if options.command == "explain":
-        from mc2lib.effects.datacard import explain
+        from mc2lib.pipeline.curate.datacard import explain
 
         print(explain(options.out, options.text, options.language).to_string(index=False))
         return 0
     if options.command == "smoke":
-        from mc2lib.effects.trial import smoke
+        from mc2lib.study.trial import smoke
 
         return smoke(root, options.folder)
     if options.command == "trial":
-        from mc2lib.effects.trial import run_trial
+        from mc2lib.study.trial import run_trial
 
         return run_trial(
             root, options.scale, options.arms, options.seeds, settings=options.settings, folder=options.folder
         )
-    from mc2lib.effects.study import clean, open_lab, reproduce, reproduce_arm
+    from mc2lib.study.dvc_runs import clean, open_lab, reproduce, reproduce_arm
 
     if options.command == "clean":
         return clean(root)

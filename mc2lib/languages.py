@@ -14,7 +14,7 @@ from functools import cache
 from mc2lib.errors import InputError, nearest
 
 #: The metadata language of texts whose label has no list of its own. Its list is the union of those that no label
-#: reaches (`mc2lib.metadata.other`); it is none of the 329 languages.
+#: reaches (`mc2lib.recipe.metadata.other`); it is none of the 329 languages.
 OTHER = "other"
 
 #: Wikipedias that were open in 2024-05, in the order of their codes: the names that Wikimedia's site matrix gives their

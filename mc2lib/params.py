@@ -1,6 +1,6 @@
 """params.yaml and scales/*.yaml as one frozen, strict, documented type.
 
-`parse` takes the two files as plain mappings (reading them is `mc2lib.effects.config`'s) and
+`parse` takes the two files as plain mappings (reading them is `mc2lib.io.config`'s) and
 refuses unknown, missing and mistyped keys by name, with the nearest known one.
 """
 

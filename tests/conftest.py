@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from mc2lib.effects.kernels import forget_stale_kernels
+from mc2lib.engine.kernels import forget_stale_kernels
 
 ROOT = Path(__file__).parent.parent
 

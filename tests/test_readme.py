@@ -9,9 +9,9 @@ from collections import defaultdict
 import pytest
 
 from mc2lib.__main__ import parse_arguments
-from mc2lib.effects.config import load_params
-from mc2lib.effects.readme import BEGIN, END, headline_block, replace_block, write_readme
 from mc2lib.errors import InputError
+from mc2lib.io.config import load_params
+from mc2lib.study.readme import BEGIN, END, headline_block, replace_block, write_readme
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from mc2lib.effects.config import load_params
+from mc2lib.io.config import load_params
 from mc2lib.params import CurationParams
 from tests.conftest import ROOT
 
@@ -90,8 +90,8 @@ def test_nothing_below_effects_touches_the_world(path: Path) -> None:
 
 def test_layer_test_sees_a_breach(tmp_path: Path) -> None:
     breach = tmp_path / "breach.py"
-    breach.write_text("from mc2lib.effects import files\nimport os.path\n")
-    assert {"mc2lib.effects", "mc2lib.effects.files", "os.path"} == imports(breach)
+    breach.write_text("from mc2lib.io import files\nimport os.path\n")
+    assert {"mc2lib.effects", "mc2lib.io.files", "os.path"} == imports(breach)
 
 
 def test_no_module_is_named_for_nothing() -> None:
@@ -260,7 +260,7 @@ def test_all_that_shapes_results_is_a_parameter_of_some_stage() -> None:
 
 
 #: Modules whose edits leave every result as it is: reading, writing, naming and drawing.
-PLUMBING = {"errors", "params", "schemas", "effects.config", "effects.files", "effects.paths", "effects.machine"}
+PLUMBING = {"errors", "params", "schemas", "io.config", "io.files", "study.paths", "engine.machine"}
 
 
 #: Modules that a stage reaches through a file it shares with another stage, and does not call.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from mc2lib.effects.sources import STYLES
-from mc2lib.training.tokenizers import train_bpe
+from mc2lib.recipe.training.tokenizers import train_bpe
+from mc2lib.study.sources import STYLES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

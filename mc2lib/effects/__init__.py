@@ -1,1 +1,0 @@
-"""Everything that touches disk, network, processes, GPUs or a cluster."""

@@ -1,0 +1,1 @@
+"""Running tasks on processes or on Ray; locks, progress."""

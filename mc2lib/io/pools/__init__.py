@@ -1,0 +1,1 @@
+"""Pools of others: one file per format."""

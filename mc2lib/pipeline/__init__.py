@@ -1,0 +1,1 @@
+"""The same recipe on a pool of one's own."""

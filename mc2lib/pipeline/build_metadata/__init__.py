@@ -1,0 +1,1 @@
+"""Lists of all languages from Wikipedia's dumps, page views and WordNets."""

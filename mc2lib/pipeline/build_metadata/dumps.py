@@ -1,0 +1,430 @@
+"""Wikipedia's dumps, streamed: `<lang>wiki-<date>-pages-articles(-multistream).xml.bz2` into articles.
+
+Nothing is unpacked to disk, and memory stays within one page and one chunk. Pages are cut as bytes, from `<page>`
+to `</page>`, and each is parsed by itself: what is malformed in one costs that page and is told by name.
+A multistream dump is many bz2 streams of whole pages, one after the other, so parts of it can be read apart.
+"""
+
+from __future__ import annotations
+
+import bz2
+import itertools
+import re
+import xml.etree.ElementTree as ElementTree
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import BinaryIO
+
+from mc2lib.errors import InputError
+from mc2lib.recipe.metadata.wikitext import LinkNames, link_names, plain_text
+
+#: Compressed bytes read at once, and bytes unpacked at once.
+READ_BYTES = 1 << 18
+UNPACKED_BYTES = 1 << 21
+#: Bytes of one page's XML; MediaWiki itself refuses wikitext of more than 2 MiB.
+PAGE_BYTES = 50_000_000
+#: How far a dump may expand: real ones do 3 to 10 times, the densest blocks of a bot's articles some 40 times.
+EXPANSION = 500
+EXPANSION_FREE = 1 << 28
+#: Faulty pages that a tally names; the others it only counts.
+NAMED_FAULTS = 100
+
+_STREAM = re.compile(rb"BZh[1-9]1AY&SY")
+_TITLE = re.compile(rb"<title>([^<]*)</title>")
+_OPEN, _CLOSE = b"<page>", b"</page>"
+
+
+@dataclass(frozen=True)
+class Article:
+    """One article: its title, and its text as plain paragraphs, one a line."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the article namespace that is no redirect, in wiki markup."""
+
+    title: str
+    markup: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """The compressed bytes [start, stop) of a dump: whole bz2 streams."""
+
+    start: int
+    stop: int
+
+
+@dataclass
+class Tally:
+    """What became of a dump's pages; `faults` names up to 100 that were skipped, and why."""
+
+    articles: int = 0
+    redirects: int = 0
+    other_namespaces: int = 0
+    malformed: int = 0
+    oversized: int = 0
+    invalid_utf8: int = 0  # of the articles: those with bytes that were replaced
+    compressed_bytes: int = 0
+    xml_bytes: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Add the tally of another part."""
+        for name in (entry.name for entry in fields(self) if entry.name != "faults"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.faults = (self.faults + other.faults)[:NAMED_FAULTS]
+
+    def fault(self, kind: str, title: str, offset: int, why: str) -> None:
+        """Count a page that is skipped (`malformed` or `oversized`), and name it."""
+        setattr(self, kind, getattr(self, kind) + 1)
+        if len(self.faults) < NAMED_FAULTS:
+            self.faults.append(f"{title or 'page without title'} (byte {offset:,} of the XML): {why}")
+
+
+def read_articles(
+    path: Path,
+    part: Part | None = None,
+    *,
+    tally: Tally | None = None,
+    names: LinkNames | None = None,
+    lists: bool = False,
+    page_bytes: int = PAGE_BYTES,
+) -> Iterator[Article]:
+    """The articles of a dump, as plain text, in its order; those without text are left out of what is given.
+
+    Args:
+        path: a dump, `.xml.bz2`.
+        part: the part of it to read, of `split_dump`; None: all of it.
+        tally: counts what was read and skipped, as far as the reading has come.
+        names: what link prefixes mean; None: read from the head of the dump.
+        lists: whether the items of lists are kept.
+        page_bytes: a page with more XML is skipped and named.
+
+    Raises:
+        InputError: the dump is missing, truncated, not bz2, or expands without end; after all articles before
+            that place were given.
+
+    Source: MetaCLIP 2, §3.1.
+    """
+    names = link_names(read_namespaces(path)) if names is None else names
+    for page in read_pages(path, part, tally=tally, page_bytes=page_bytes):
+        text = plain_text(page.markup, names, lists=lists)
+        if text:
+            yield Article(page.title, text)
+
+
+def read_pages(
+    path: Path, part: Part | None = None, *, tally: Tally | None = None, page_bytes: int = PAGE_BYTES
+) -> Iterator[Page]:
+    """The pages of the article namespace that are no redirects, in wiki markup.
+
+    Args:
+        path, part, tally, page_bytes: as `read_articles` has them.
+
+    Raises:
+        InputError: as `read_articles` does.
+    """
+    tally = Tally() if tally is None else tally
+    chunks = read_xml(path, part, tally=tally)
+    if part is None or part.stop == path.stat().st_size:
+        chunks = _until_end(chunks, path)
+    for offset, content in _cut_pages(chunks, tally, page_bytes):
+        page = _parse_page(content, offset, tally)
+        if page is not None:
+            tally.articles += 1
+            yield page
+
+
+# ---------------------------------------------------------------------- bz2
+
+
+def read_xml(path: Path, part: Part | None = None, *, tally: Tally | None = None) -> Iterator[bytes]:
+    """The XML of a dump or of a part of it, in chunks of at most 2 MiB; all bz2 streams, one after the other.
+
+    Args:
+        path, part, tally: as `read_articles` has them; the tally counts bytes.
+
+    Raises:
+        InputError: the file is missing, ends within a stream, holds something that is no bz2 stream, does not
+            fit the part, or expands more than 500-fold.
+    """
+    tally = Tally() if tally is None else tally
+    if not path.is_file():
+        raise InputError(str(path), "no such dump", "Fetch it, or correct the folder, language or date.")
+    part = part or Part(0, path.stat().st_size)
+    if part.start < 0:
+        raise InputError(str(path), f"no byte {part.start}, where its part begins", "Split the dump again.")
+    if part.start >= part.stop:
+        raise InputError(str(path), "empty", "Delete it and fetch it again.")
+    with path.open("rb") as content:
+        content.seek(part.start)
+        unpacked = counted = 0
+        for consumed, chunk in _unpack(content, path, part):
+            unpacked += len(chunk)
+            tally.xml_bytes += len(chunk)
+            tally.compressed_bytes += consumed - counted
+            counted = consumed
+            if unpacked > EXPANSION_FREE + EXPANSION * consumed:
+                raise InputError(
+                    str(path),
+                    f"{consumed:,} bytes from byte {part.start:,} expand to more than {unpacked:,}",
+                    "No real dump does: fetch it again from an official mirror.",
+                )
+            yield chunk
+
+
+def _unpack(content: BinaryIO, path: Path, part: Part) -> Iterator[tuple[int, bytes]]:
+    """(compressed bytes used, unpacked chunk) of the streams of a part; each stream is held to its checksum."""
+    left = part.stop - part.start
+    data = b""
+    while left or data:
+        unpacker = bz2.BZ2Decompressor()
+        begin = part.stop - left - len(data)
+        while not unpacker.eof:
+            if unpacker.needs_input and not data:
+                data = content.read(min(READ_BYTES, left))
+                left -= len(data)
+                if not data:
+                    raise _truncated(path, begin, part.stop)
+            try:
+                chunk = unpacker.decompress(data, UNPACKED_BYTES)
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    str(path),
+                    f"not a bz2 stream from byte {begin:,}, or a damaged one ({error})",
+                    "Delete it and fetch it again, with its sums file.",
+                ) from error
+            data = b""
+            if chunk:
+                yield part.stop - part.start - left, chunk
+        data = unpacker.unused_data
+
+
+def _truncated(path: Path, begin: int, stop: int) -> InputError:
+    size = path.stat().st_size
+    if stop < size:
+        return InputError(
+            str(path),
+            f"a bz2 stream from byte {begin:,} goes on past byte {stop:,}, where its part ends",
+            "Split the dump again: its index is another dump's.",
+        )
+    return InputError(
+        str(path),
+        f"truncated: it ends at byte {size:,}, within the bz2 stream that began at byte {begin:,}",
+        "Delete it and fetch it again.",
+    )
+
+
+# ---------------------------------------------------------------------- pages
+
+
+def _until_end(chunks: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    """The chunks, held to the end of the dump's XML: a file may be cut just between two bz2 streams."""
+    tail = b""
+    for chunk in chunks:
+        yield chunk
+        tail = (tail + chunk)[-64:]
+    if not tail.rstrip().endswith(b"</mediawiki>"):
+        raise InputError(
+            str(path),
+            f"truncated: its {path.stat().st_size:,} bytes end between two pages, without </mediawiki>",
+            "Delete it and fetch it again.",
+        )
+
+
+def _cut_pages(chunks: Iterator[bytes], tally: Tally, page_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """(offset in the XML, bytes) of each page; what stands between pages and is none of the frame is a fault."""
+    buffer = bytearray()
+    offset = searched = 0  # of the buffer's first byte; where in the buffer no end was found yet
+    skipping = False  # within a page that is too large
+    for chunk in chunks:
+        buffer += chunk
+        done = 0
+        while (stop := buffer.find(_CLOSE, max(searched, done))) >= 0:
+            start = -1 if skipping else _last_open(buffer, done, stop, offset, tally)
+            done = searched = stop + len(_CLOSE)
+            skipped, skipping = skipping, False
+            if start >= 0 and done - start > page_bytes:
+                tally.fault("oversized", _title(buffer[start : start + 4096]), offset + start, "too large")
+            elif start >= 0:
+                yield offset + start, bytes(buffer[start:done])
+            elif not skipped:
+                tally.fault("malformed", "", offset + done, "the end of a page without its beginning")
+        del buffer[:done]
+        offset += done
+        searched = max(0, len(buffer) - len(_CLOSE))
+        if len(buffer) > page_bytes or skipping:
+            if not skipping:
+                place = max(buffer.find(_OPEN), 0)
+                tally.fault("oversized", _title(buffer[place : place + 4096]), offset + place, "too large")
+            skipping = True
+            offset += searched
+            del buffer[:searched]
+            searched = 0
+    if skipping or _OPEN in buffer:
+        tally.fault("malformed", _title(buffer[:4096]), offset, "a page without its end")
+
+
+def _last_open(buffer: bytearray, start: int, stop: int, offset: int, tally: Tally) -> int:
+    """Where the page that ends at `stop` begins; a page that lacks its end before it is a fault."""
+    place = buffer.find(_OPEN, start, stop)
+    while place >= 0 and (later := buffer.find(_OPEN, place + len(_OPEN), stop)) >= 0:
+        title = _title(buffer[place : min(later, place + 4096)])  # its own, and not the next page's
+        tally.fault("malformed", title, offset + place, "a page without its end")
+        place = later
+    return place
+
+
+def _title(head: bytes | bytearray) -> str:
+    match = _TITLE.search(head)
+    return " ".join(match[1].decode("utf-8", "replace").split()) if match else ""
+
+
+def _parse_page(content: bytes, offset: int, tally: Tally) -> Page | None:
+    """The page, if it is an article; otherwise the tally says what it is."""
+    broken = False
+    try:
+        try:
+            page = ElementTree.fromstring(content)
+        except ElementTree.ParseError:
+            repaired = content.decode("utf-8", "replace").encode("utf-8")
+            if repaired == content:
+                raise
+            broken = True
+            page = ElementTree.fromstring(repaired)
+    except ElementTree.ParseError as error:
+        tally.fault("malformed", _title(content[:4096]), offset, f"malformed XML ({error})")
+        return None
+    title = " ".join((page.findtext("title") or "").split())
+    namespace = (page.findtext("ns") or "").strip()
+    if not title or not namespace.lstrip("-").isdigit():
+        tally.fault("malformed", title, offset, f"no {'namespace' if title else 'title'}")
+        return None
+    if namespace != "0" or (page.findtext("revision/model") or "wikitext") != "wikitext":
+        tally.other_namespaces += 1
+        return None
+    if page.find("redirect") is not None:
+        tally.redirects += 1
+        return None
+    tally.invalid_utf8 += broken
+    return Page(title, "".join(text.text or "" for text in page.findall("revision/text")[-1:]))
+
+
+def read_namespaces(path: Path) -> dict[int, str]:
+    """The wiki's own names of its namespaces, by number, from the head of a dump; empty if it lists none.
+
+    Args:
+        path: a dump, `.xml.bz2`.
+
+    Raises:
+        InputError: the dump is missing or not bz2.
+    """
+    head = b""
+    for chunk in read_xml(path):
+        head += chunk
+        if b"</siteinfo>" in head or len(head) > UNPACKED_BYTES:
+            break
+    start, stop = head.find(b"<namespaces>"), head.find(b"</namespaces>")
+    if start < 0 or stop < 0:
+        return {}
+    try:
+        listed = ElementTree.fromstring(head[start : stop + len(b"</namespaces>")])
+        return {int(entry.get("key", "0")): entry.text or "" for entry in listed}
+    except (ElementTree.ParseError, ValueError):
+        return {}
+
+
+# ---------------------------------------------------------------------- parts
+
+
+def split_dump(path: Path, index: Path | None = None, parts: int = 1) -> list[Part]:
+    """Parts of a multistream dump of about the same size, that many workers may read apart.
+
+    Args:
+        path: a dump, `-multistream.xml.bz2`; one that is a single stream is one part.
+        index: its `-multistream-index.txt.bz2`, lines `offset:page id:title`; None: streams are looked for by
+            their first bytes, if the name says multistream.
+        parts: how many at most.
+
+    Returns:
+        parts in the order of the dump, that cover it without overlap.
+
+    Raises:
+        InputError: a file is missing, or the index is no index of this dump.
+    """
+    if not path.is_file():
+        raise InputError(str(path), "no such dump", "Fetch it, or correct the folder, language or date.")
+    size = path.stat().st_size
+    aims = [size * number // parts for number in range(1, parts)]
+    if index is not None:
+        offsets = read_offsets(index, size)
+        cuts = [offsets[place] for aim in aims if (place := bisect_left(offsets, aim)) < len(offsets)]
+    else:
+        cuts = [_next_stream(path, aim) for aim in aims] if "multistream" in path.name else []
+    borders = sorted({0, size, *cuts})
+    _check_starts(path, borders[:-1], index)
+    return [Part(start, stop) for start, stop in itertools.pairwise(borders)]
+
+
+def _check_starts(path: Path, starts: list[int], index: Path | None) -> None:
+    with path.open("rb") as content:
+        for start in starts:
+            content.seek(start)
+            if content.read(3) != b"BZh":
+                place = str(path) if index is None or start == 0 else str(index)
+                raise InputError(
+                    place, f"no bz2 stream begins at byte {start:,} of {path.name}", "Fetch dump and index of one date."
+                )
+
+
+def read_offsets(index: Path, size: int) -> list[int]:
+    """The offsets of the streams that a multistream index lists, each once, rising.
+
+    Args:
+        index: a `-multistream-index.txt.bz2`.
+        size: bytes of the dump.
+
+    Raises:
+        InputError: the index is missing or damaged, a line has no offset, or an offset is beyond the dump.
+    """
+    offsets: set[int] = set()
+    rest = b""
+    for chunk in read_xml(index):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        offsets |= _offsets(lines, index)
+    offsets |= _offsets([rest], index)
+    ordered = sorted(offsets)
+    if ordered and ordered[-1] >= size:
+        raise InputError(
+            str(index), f"a stream at byte {ordered[-1]:,} of {size:,}", "Fetch dump and index of one date, whole."
+        )
+    return ordered
+
+
+def _offsets(lines: list[bytes], index: Path) -> set[int]:
+    """The offsets of some lines; lines of one stream stand together, so each is read as a number once."""
+    words = {line.partition(b":")[0] for line in lines} - {b""}
+    if not all(word.isdigit() for word in words):
+        raise InputError(str(index), "a line does not begin with an offset", "It should read `offset:page id:title`.")
+    return {int(word) for word in words}
+
+
+def _next_stream(path: Path, aim: int) -> int:
+    """The first byte from `aim` on where a bz2 stream begins; the size of the file if none does."""
+    with path.open("rb") as content:
+        content.seek(aim)
+        place, tail = aim, b""
+        while data := content.read(1 << 22):
+            match = _STREAM.search(tail + data)
+            if match:
+                return place - len(tail) + match.start()
+            place += len(data)
+            tail = (tail + data)[-9:]
+    return path.stat().st_size

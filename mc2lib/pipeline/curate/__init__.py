@@ -1,0 +1,1 @@
+"""From a pool of any format to a curated pool."""

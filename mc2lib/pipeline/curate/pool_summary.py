@@ -1,0 +1,115 @@
+"""What a person reads when a curation has ended: its languages, what was lost and why, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mc2lib.languages import OTHER
+from mc2lib.pipeline.curate.datacard import Outcome
+
+#: Steps at which texts are lost for what they say.
+NO_LIST, NO_ENTRY = "language without metadata", "no entry matched"
+#: Languages and causes that are named.
+NAMED_LANGUAGES, NAMED_CAUSES = 8, 3
+#: Of the pool's pairs, the share in languages without a list that is pointed out.
+MANY_WITHOUT_LIST = 1 / 3
+#: Of the pairs in languages with a list, the share without a match that is.
+MANY_UNMATCHED = 0.4
+#: Characters of an example that are shown.
+SHOWN = 60
+
+
+def summary_text(outcome: Outcome, examples: Mapping[str, Mapping[str, str]], pool: str) -> str:
+    """The lines that end a curation.
+
+    Args:
+        outcome: of `curate_pool`.
+        examples: by step a text that was lost there and its language.
+        pool: as the person named it.
+    """
+    languages = outcome.languages[outcome.languages["epoch"] == 0]
+    steps = outcome.steps[outcome.steps["epoch"] == 0]
+    notes = [note for note in (_note_lists(languages), _note_matches(languages), _note_size(languages)) if note]
+    lines = [_tell_languages(languages), _tell_losses(steps, examples), *(f"note: {note}" for note in notes)]
+    return "\n".join([*lines, *_tell_commands(outcome.out, pool)])
+
+
+def _tell_languages(languages: pd.DataFrame) -> str:
+    most = languages.sort_values(["pairs", "language"], ascending=[False, True])
+    told = [f"{row.language} {row.share_before:.1%} (kept {row.kept:,})" for row in most[:NAMED_LANGUAGES].itertuples()]
+    more = len(most) - len(told)
+    return f"languages: {', '.join(told)}" + (f" and {more} more, in languages.parquet" if more > 0 else "")
+
+
+def _tell_losses(steps: pd.DataFrame, examples: Mapping[str, Mapping[str, str]]) -> str:
+    rows = max(int(steps["left"].iloc[0]), 1)
+    lost = steps[steps["change"] < 0].sort_values("change", kind="stable")[:NAMED_CAUSES]
+    told = []
+    for row in lost.itertuples():
+        example = examples.get(str(row.step))
+        such = f", such as {_shorten(example['text'])!r} ({example['language']})" if example else ""
+        told.append(f"{row.step} {-row.change / rows:.1%}{such}")
+    return f"lost most: {'; '.join(told) or 'nothing'}"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def _note_lists(languages: pd.DataFrame) -> str:
+    without = languages[languages["eligible"] < languages["pairs"]]
+    pairs = int(languages["pairs"].sum())
+    if not pairs or without["pairs"].sum() < MANY_WITHOUT_LIST * pairs:
+        return ""
+    names = [str(name) for name in without.sort_values("pairs", ascending=False)["language"]]
+    named = [name for name in names if name != OTHER][:NAMED_LANGUAGES]
+    cure = f'build them with `make metadata LANGUAGES="{" ".join(named)}"`' if named else "build more lists"
+    share = without["pairs"].sum() / pairs
+    return f"{share:.0%} of the texts are in languages without a list: {cure} and name them with --metadata"
+
+
+def _note_matches(languages: pd.DataFrame) -> str:
+    eligible, matched = int(languages["eligible"].sum()), int(languages["matched"].sum())
+    if not eligible or 1 - matched / eligible <= MANY_UNMATCHED:
+        return ""
+    return (
+        f"{1 - matched / eligible:.0%} of the texts match no entry: these may be file names or codes, --text may name "
+        "the wrong column, or the lists are short (`make metadata` builds those of Wikipedia)"
+    )
+
+
+def _note_size(languages: pd.DataFrame) -> str:
+    """Where thresholds stand at their least, from how many matched pairs on they do not in this very pool."""
+    used = languages[languages["matched"] > 0]
+    least, above = used[used["t"] == 1], used[used["t"] > 1]
+    if not len(used) or len(least) < len(used) / 2:
+        return ""
+    size = f"; from {int(above['matched'].min()):,} matched pairs on some have more" if len(above) else ""
+    return (
+        f"t is 1 in {len(least)} of {len(used)} languages, whose pool is small: no entry of theirs is rarer than t, so "
+        f"each is kept about once and the tail cannot have English's share{size}"
+    )
+
+
+def _tell_commands(out: Path, pool: str) -> list[str]:
+    place = f"POOL={shlex.quote(pool)} OUT={shlex.quote(str(out))}"
+    return [
+        "next:",
+        f'  python -m mc2lib explain {shlex.quote(str(out))} "a text of yours"   # its entries, and what keeps it',
+        f"  make export {place} AS=webdataset TO=/path/to/tars   # or parquet, datasets, uids",
+        f"  make train {place}   # CLIP on it, a new draw each epoch",
+    ]
+
+
+def first_examples(parts: list[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Of shards' examples the first of each step."""
+    found: dict[str, dict[str, str]] = {}
+    for part in parts:
+        for step, example in part.items():
+            found.setdefault(step, dict(example))
+    return found

@@ -1,0 +1,446 @@
+"""fastText's prediction over a batch of texts where they lie in Arrow's buffers, bit for bit the library's.
+
+The same n-grams, the same rows added in the same order in single precision, the same tree searched.
+Nothing here holds Python's lock.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from mc2lib.recipe.curation.fasttext_model import (
+    EOS,
+    FNV_PRIME,
+    FNV_START,
+    HIERARCHICAL,
+    SOFTMAX,
+    Arrays,
+    Bytes,
+    Doubles,
+    Floats,
+    Ints,
+    Longs,
+    Number,
+    Words,
+    find_characters,
+    find_row,
+    find_word,
+    gather_ngrams,
+    hash_bytes,
+    signed,
+)
+
+#: Rows of the input matrix are gathered before they are added, this many at a time.
+GATHERED = 4096
+#: Texts whose labels are looked for side by side.
+ABREAST = 64
+#: Words met before in a batch whose rows are known, a place each by the word's hash; and room for their rows.
+MET = 1 << 13
+MET_ROWS = 1 << 17
+
+#: What a byte may be: part of a word; a blank; the first of a blank of several bytes.
+WORD, BLANK, WIDE_BLANK = 0, 1, 2
+_KINDS = np.zeros(256, np.uint8)
+_KINDS[[0, 9, 10, 11, 12, 13, 28, 29, 30, 31, 32]] = BLANK
+_KINDS[[0xC2, 0xE1, 0xE2, 0xE3]] = WIDE_BLANK
+
+_SPACE = np.uint8(ord(" "))
+_LABEL = np.frombuffer(b"__label__", np.uint8).copy()
+_EOS = np.frombuffer(EOS, np.uint8).copy()
+#: Hashes of words are signed where n-grams of words are made of them.
+_EOS_HASH = hash_bytes(EOS) - (1 << 32 if hash_bytes(EOS) >= 1 << 31 else 0)
+
+_OPEN, _CLOSE = np.uint64(ord("<")), np.uint64(ord(">"))
+_LOW, _START, _PRIME = np.uint64(0xFFFFFFFF), np.uint64(FNV_START), np.uint64(FNV_PRIME)
+_WORD_NGRAM_FACTOR = np.uint64(116_049_371)
+
+#: fastText looks at no node less probable than this: log(0 + 1e-5), in its single precision.
+_LEAST = np.float32(math.log(1e-5))
+
+
+@njit(cache=True, nogil=True)
+def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: Ints, probabilities: Floats) -> None:
+    """Fill in the likeliest label of each text and its probability; leave alone what has none.
+
+    Args:
+        data, offsets: the texts' bytes, and int64 [n + 1] where each lies.
+        loss, arrays: of the model.
+        labels, probabilities: int32 and float32 [n], written.
+    """
+    # arrays are taken out of their tuples once: inside the loops that costs more than the work
+    buckets, rows, output, eos = arrays.buckets, arrays.rows, arrays.output, arrays.eos
+    words, word_offsets, slots, known = arrays.vocabulary
+    expanded, expanded_offsets = arrays.expanded, arrays.expanded_offsets
+    marks, left, right = buckets.marks, arrays.tree.left, arrays.tree.right
+    slack, factor = arrays.tree.slack, arrays.tree.factor
+    minn, maxn = buckets.minn, buckets.maxn
+    count, inverse, first_row = buckets.size, buckets.inverse, buckets.first
+    longest = 0
+    for text in range(len(labels)):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    hidden = np.zeros((ABREAST, rows.shape[1]), np.float32)
+    answered = np.empty(ABREAST, np.int64)
+    gathered = np.empty(GATHERED, np.int64)
+    token, starts = np.empty(longest + 2, np.uint64), np.empty(longest + 3, np.int64)
+    hashes = np.empty(longest // 2 + 2 if arrays.word_ngrams > 1 else 0, np.int64)
+    scores = np.zeros(output.shape[1] if loss != HIERARCHICAL else 0, np.float32)
+    nodes, reached = np.empty(len(left) + 2, np.int32), np.empty(len(left) + 2, np.float32)
+    walks, chances = np.empty((2, ABREAST), np.int64), np.empty((2, ABREAST), np.float64)
+    met_at, met_size = np.full(MET, -1), np.empty(MET, np.int64)
+    met_rows_at, met_rows_end = np.empty(MET, np.int64), np.empty(MET, np.int64)
+    met_rows = np.empty(max(MET_ROWS, 1 + (longest + 2) * (maxn + 1)), np.int64)
+    n_rows, n_answered = 0, 0
+
+    for text in range(len(labels)):
+        sums = hidden[n_answered]
+        sums[:] = 0
+        at, end = offsets[text], offsets[text + 1]
+        total, tokens, anything = 0, 0, False
+        while True:
+            if at < end and _KINDS[data[at]] == WORD:
+                anything = True
+            elif at + 1 < end and data[at] == _SPACE and _KINDS[data[at + 1]] == WORD:  # nearly always
+                anything = True
+                at += 1
+            else:
+                at, seen = _skip_blanks(data, at, end)
+                anything |= seen
+                if at >= end:
+                    break
+            first = at
+            at, value = _read_word(data, at, end)
+            size = at - first
+            if size == len(_EOS) and _begins(data, first, _EOS):
+                break  # an end of line, to fastText
+            met = np.int64(value) & (MET - 1)
+            if met_at[met] < 0 or met_size[met] != size or not _same(data, met_at[met], first, size):
+                number, _ = find_word(data, first, size, value, words, word_offsets, slots)
+                if number >= known or (number < 0 and size >= len(_LABEL) and _begins(data, first, _LABEL)):
+                    continue  # a label is no word
+                if n_rows + 1 + (size + 2) * (maxn + 1) > len(met_rows):
+                    met_at[:] = -1
+                    n_rows = 0
+                met_at[met], met_size[met], met_rows_at[met] = first, size, n_rows
+                if 0 <= number < len(expanded_offsets) - 1:
+                    for i in range(expanded_offsets[number], expanded_offsets[number + 1]):
+                        met_rows[n_rows] = expanded[i]
+                        n_rows += 1
+                else:
+                    met_rows[n_rows] = number
+                    n_rows += number >= 0
+                    characters = 0
+                    if maxn > 0:
+                        _enclose(data, first, size, token)
+                        characters = find_characters(token, size + 2, starts)
+                    for character in range(characters):
+                        n_rows = gather_ngrams(
+                            token,
+                            starts,
+                            character,
+                            characters,
+                            minn,
+                            maxn,
+                            count,
+                            inverse,
+                            first_row,
+                            marks,
+                            met_rows,
+                            n_rows,
+                        )
+                met_rows_end[met] = n_rows
+            if len(hashes):
+                hashes[tokens] = np.int32(value)
+                tokens += 1
+            total += _add_rows(sums, rows, met_rows, met_rows_at[met], met_rows_end[met])
+        if anything:
+            total += _add_rows(sums, rows, eos, 0, len(eos))
+            if len(hashes):
+                hashes[tokens] = _EOS_HASH
+                total += _add_word_ngrams(
+                    hashes, tokens + 1, arrays.word_ngrams, count, first_row, marks, sums, rows, gathered
+                )
+            if total:
+                share = np.float32(1.0 / total)
+                for i in range(len(sums)):
+                    sums[i] *= share
+                answered[n_answered] = text
+                n_answered += 1
+        if n_answered < ABREAST and text + 1 < len(labels):
+            continue
+        if loss == HIERARCHICAL:
+            _go_down(hidden, n_answered, left, right, slack, factor, output, walks, chances)
+        for k in range(n_answered):
+            if loss != HIERARCHICAL:
+                label, score = _likeliest(hidden[k], output, scores, loss)
+            elif walks[0, k] < 0:
+                label, score = _search(hidden[k], left, right, output, nodes, reached)
+            else:
+                label, score = walks[0, k], np.float32(chances[0, k])
+            if label >= 0:
+                labels[answered[k]] = label
+                probabilities[answered[k]] = math.exp(score)
+        n_answered = 0
+
+
+# ---------------------------------------------------------------------- from bytes to hidden numbers
+
+
+@njit(cache=True, nogil=True)
+def _skip_blanks(data: Bytes, at: Number, end: Number) -> tuple[Number, bool]:
+    """Where the next word starts, or `end`; and whether Python saw a character: that, or a zero on the way."""
+    zero = False
+    while at < end and _KINDS[data[at]] != WORD:
+        blank = _blank(data, at, end)
+        if blank == 0:
+            break
+        zero |= data[at] == 0
+        at += blank
+    return at, zero or at < end
+
+
+@njit(cache=True, nogil=True)
+def _read_word(data: Bytes, at: Number, end: Number) -> tuple[Number, Number]:
+    """Where the word at `at` ends, and its hash."""
+    value = _START
+    while at < end:
+        kind = _KINDS[data[at]]
+        if kind != WORD and (kind == BLANK or _blank(data, at, end) > 0):
+            break
+        value = (value ^ signed(data[at])) * _PRIME
+        at += 1
+    return at, value & _LOW
+
+
+@njit(cache=True, nogil=True)
+def _same(data: Bytes, one: Number, other: Number, size: Number) -> bool:
+    different = np.uint8(0)
+    for i in range(size):
+        different |= data[one + i] ^ data[other + i]
+    return different == 0
+
+
+@njit(cache=True, nogil=True)
+def _enclose(data: Bytes, first: Number, size: Number, token: Words) -> None:
+    """Put a word between `<` and `>` in `token`."""
+    token[0], token[size + 1] = _OPEN, _CLOSE
+    for i in range(size):
+        token[i + 1] = signed(data[first + i])
+
+
+@njit(cache=True, nogil=True)
+def _begins(data: Bytes, at: Number, expected: Bytes) -> bool:
+    same = True
+    for i in range(len(expected)):
+        same &= data[at + i] == expected[i]
+    return same
+
+
+@njit(cache=True, nogil=True)
+def _blank(data: Bytes, at: Number, end: Number) -> Number:
+    """How many bytes the blank at `at` has, 0 if there is none: Python's white space, and the zero."""
+    byte = data[at]
+    kind = _KINDS[byte]
+    if kind != WIDE_BLANK:
+        return np.int64(kind)
+    if byte == 0xC2:  # NEL, no-break space
+        return 2 if at + 1 < end and (data[at + 1] == 0x85 or data[at + 1] == 0xA0) else 0
+    if at + 2 >= end:
+        return 0
+    second, third = data[at + 1], data[at + 2]
+    if byte == 0xE1:  # Ogham space
+        return 3 if second == 0x9A and third == 0x80 else 0
+    if byte == 0xE3:  # ideographic space
+        return 3 if second == 0x80 and third == 0x80 else 0
+    if second == 0x80:  # en quad to hair space, separators of lines and paragraphs, narrow no-break space
+        return 3 if 0x80 <= third <= 0x8A or third == 0xA8 or third == 0xA9 or third == 0xAF else 0
+    return 3 if second == 0x81 and third == 0x9F else 0  # mathematical space
+
+
+@njit(cache=True, nogil=True)
+def _add_rows(hidden: Floats, rows: Floats, gathered: Longs, begin: Number, end: Number) -> Number:
+    at = begin
+    while at + 4 <= end:  # four in one go, added in the same order: the sums wait for themselves less often
+        a, b, c, d = gathered[at], gathered[at + 1], gathered[at + 2], gathered[at + 3]
+        for j in range(len(hidden)):
+            hidden[j] = (((hidden[j] + rows[a, j]) + rows[b, j]) + rows[c, j]) + rows[d, j]
+        at += 4
+    for i in range(at, end):
+        row = gathered[i]
+        for j in range(len(hidden)):
+            hidden[j] += rows[row, j]
+    return end - begin
+
+
+@njit(cache=True, nogil=True)
+def _add_word_ngrams(
+    hashes: Longs,
+    tokens: Number,
+    longest: Number,
+    count: Number,
+    first_row: Number,
+    marks: Words,
+    hidden: Floats,
+    rows: Floats,
+    gathered: Longs,
+) -> Number:
+    """Add the rows of n-grams of words, from pairs up to the model's longest; how many they are."""
+    filled, total = 0, 0
+    for first in range(tokens):
+        value = np.uint64(hashes[first])
+        for last in range(first + 1, min(tokens, first + longest)):
+            value = value * _WORD_NGRAM_FACTOR + np.uint64(hashes[last])
+            if filled == GATHERED:
+                total, filled = total + _add_rows(hidden, rows, gathered, 0, filled), 0
+            row, kept = find_row(value % count, first_row, marks)
+            gathered[filled] = row
+            filled += kept
+    return total + _add_rows(hidden, rows, gathered, 0, filled)
+
+
+# ---------------------------------------------------------------------- from hidden numbers to a label
+
+
+@njit(cache=True, nogil=True)
+def _log(x: Number) -> Number:
+    return np.float32(math.log(np.float64(x) + 1e-5))
+
+
+@njit(cache=True, nogil=True)
+def _chance(output: Floats, row: Number, hidden: Floats) -> Number:
+    """How likely the right child of the node with that row is."""
+    total = np.float32(0)
+    for i in range(len(hidden)):
+        total += output[row, i] * hidden[i]
+    return np.float32(1.0 / np.float64(np.float32(1) + math.exp(-total)))
+
+
+@njit(cache=True, nogil=True)
+def _go_down(
+    hidden: Floats,
+    count: Number,
+    left: Ints,
+    right: Ints,
+    slack: Number,
+    factor: Number,
+    output: Floats,
+    walks: Longs,
+    chances: Doubles,
+) -> None:
+    """The leaf that each text reaches by the likelier child each time; -1 if others come near.
+
+    Leaves go to walks[0] and scores to chances[0], [count]. All texts go down side by side: a step waits for a sum
+    in order, and other texts' sums are taken meanwhile. The scores of nodes that are passed by are kept as products
+    in double precision. If all of them are worse than the leaf by more than `slack`, fastText's search, whatever
+    its order, ends at this leaf.
+    """
+    leaves = (len(left) + 1) // 2
+    passed = np.zeros(count)
+    products = np.ones(count)
+    scores = np.zeros(count, np.float32)
+    for k in range(count):
+        walks[0, k], walks[1, k] = len(left) - 1, k
+    going = count if len(left) > 1 else 0
+    while going:
+        for i in range(going):
+            k = walks[1, i]
+            chances[1, i] = _chance(output, walks[0, k] - leaves, hidden[k])
+        still = 0
+        for i in range(going):
+            k = walks[1, i]
+            node = walks[0, k]
+            more = np.float32(chances[1, i])
+            less = np.float32(1.0 - np.float64(more))
+            node = np.int64(right[node] if more > less else left[node])
+            taken, other = max(more, less), min(more, less)
+            passed[k] = max(passed[k], products[k] * (other + 1e-5))
+            products[k] *= taken + 1e-5
+            scores[k] += _log(taken)
+            walks[0, k], walks[1, still] = node, k
+            still += left[node] >= 0
+        going = still
+    for k in range(count):
+        chances[0, k] = scores[k]
+        if passed[k] >= products[k] * factor or scores[k] - slack < _LEAST:
+            walks[0, k] = -1
+
+
+@njit(cache=True, nogil=True)
+def _search(
+    hidden: Floats, left: Ints, right: Ints, output: Floats, nodes: Ints, scores: Floats
+) -> tuple[Number, Number]:
+    """The leaf that fastText's depth-first search ends with, and its score; -1 if it finds none.
+
+    Scores may rise by 1e-5 a step, so what the search cuts off depends on its order: it is fastText's,
+    left before right, and the later of equals wins.
+    """
+    leaves = (len(left) + 1) // 2
+    label, best = -1, np.float32(-np.inf)
+    nodes[0], scores[0] = len(left) - 1, np.float32(0)
+    waiting = 1
+    while waiting:
+        waiting -= 1
+        node, score = nodes[waiting], scores[waiting]
+        if score < _LEAST or score < best:
+            continue
+        if left[node] < 0:
+            label, best = node, score
+            continue
+        more = _chance(output, node - leaves, hidden)
+        nodes[waiting], scores[waiting] = right[node], score + _log(more)
+        nodes[waiting + 1], scores[waiting + 1] = left[node], score + _log(np.float32(1.0 - np.float64(more)))
+        waiting += 2
+    return label, best
+
+
+@njit(cache=True, nogil=True)
+def _likeliest(hidden: Floats, output: Floats, scores: Floats, loss: Number) -> tuple[Number, Number]:
+    """The label with the highest probability, and the log of that."""
+    # label by label beside each other, so each sum is taken in order and all at once
+    scores[:] = 0
+    for i in range(len(hidden)):
+        weight = hidden[i]
+        for j in range(len(scores)):
+            scores[j] += output[i, j] * weight
+    if loss == SOFTMAX:
+        _softmax(scores)
+    else:
+        for j in range(len(scores)):
+            scores[j] = _sigmoid(scores[j])
+    most = np.float32(0)
+    for j in range(len(scores)):
+        most = max(scores[j], most)
+    near = most * np.float32(0.9999)
+    label, best = -1, np.float32(-np.inf)
+    for j in range(len(scores)):
+        if scores[j] >= near:
+            score = _log(scores[j])
+            if score >= best:  # of labels whose logs are equal, fastText names the last
+                label, best = j, score
+    return label, best
+
+
+@njit(cache=True, nogil=True)
+def _softmax(scores: Floats) -> None:
+    most = scores[0]
+    for j in range(len(scores)):
+        most = max(scores[j], most)
+    total = np.float32(0)
+    for j in range(len(scores)):
+        scores[j] = math.exp(scores[j] - most)
+        total += scores[j]
+    for j in range(len(scores)):
+        scores[j] /= total
+
+
+@njit(cache=True, nogil=True)
+def _sigmoid(x: Number) -> Number:
+    """The sigmoid of the nearest lower of 512 steps from -8 to 8: what fastText's table holds there."""
+    if x < -8:
+        return np.float32(0)
+    if x > 8:
+        return np.float32(1)
+    step = np.int64((x + np.float32(8)) * np.float32(512) / np.float32(8) / np.float32(2))
+    return np.float32(1.0 / (1.0 + np.float64(math.exp(np.float32(8 - step / 32)))))

@@ -1,0 +1,1 @@
+"""What the notebooks and the study's commands call."""

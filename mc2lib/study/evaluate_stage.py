@@ -1,0 +1,255 @@
+"""Evaluating trained arms, and the controls that every table carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from mc2lib.errors import InputError
+from mc2lib.io.drawings import decode, read_shards
+from mc2lib.io.files import atomic, read_json, read_table, write_json
+from mc2lib.languages import script
+from mc2lib.params import Params
+from mc2lib.recipe.evaluation.measures import SEEN_PAIRS, Measure, measure_chance, measure_model, summarise
+from mc2lib.recipe.evaluation.neighbours import rank_pixel_neighbours
+from mc2lib.recipe.evaluation.zero_shot import class_embeddings, share_within
+from mc2lib.reporting.findings import mean_and_spread
+from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
+from mc2lib.study.paths import Paths
+from mc2lib.trainer.checkpoints import load_encoder
+
+COLUMNS = ["arm", "seed", "measure", "language", "value"]
+
+#: What DVC's metrics hold of an arm, a column each.
+METRICS = ("en_top1", "world_top1", "en_t2i_r1", "world_t2i_r1", "en_i2t_r1", "world_i2t_r1")
+
+#: The draw whose drawings the pixel neighbour looks among; a seed's drawings are the same in every mix.
+MIX = "base"
+
+Features = npt.NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """What evaluation needs of a model: features with rows of length one."""
+
+    def encode_images(self, images: npt.NDArray[np.uint8]) -> Features:
+        """uint8 [n, h, w, 3] to float32 [n, d]."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        """n texts to float32 [n, d]."""
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """One draw's test set: images, and each concept's class name and caption in each language."""
+
+    images: npt.NDArray[np.uint8]  # [n, h, w, 3]
+    labels: npt.NDArray[np.int64]  # [n], an index into concepts
+    concepts: tuple[str, ...]
+    seen: npt.NDArray[np.bool_]  # [c]
+    languages: tuple[str, ...]
+    names: list[str]  # l * c, language by language
+    captions: list[str]  # likewise
+
+
+def evaluate_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
+    """Measure every seed of one arm, and write results/evaluation/<arm>.csv and .json with its seen pairs.
+
+    Args:
+        root: the study's folder.
+        params: the study's parameters.
+        arm: the arm's name; its runs must be finished.
+
+    Returns:
+        tidy table with columns arm, seed, measure, language and value.
+
+    Raises:
+        InputError: there is no such arm, or a run or the evaluation data are missing or broken.
+
+    Source: MetaCLIP 2, §4.
+    """
+    params.arm(arm)
+    paths = Paths(Path(root))
+    rows: list[dict[str, Any]] = []
+    for seed in params.seeds:
+        data = read_evaluation_set(paths, params, seed)
+        run = paths.run(arm, seed)
+        measures = evaluate_encoder(load_encoder(run), data, str(run))
+        rows += _rows(arm, seed, [Measure(SEEN_PAIRS, "", read_seen_pairs(run)), *measures])
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    result = paths.evaluation_result(arm)
+    write_csv(table, result.with_suffix(".csv"))
+    write_json(summarise_metrics(table), result)
+    return table
+
+
+def read_seen_pairs(run: Path) -> float:
+    """The pairs that a finished run saw in all, as it recorded them itself.
+
+    Raises:
+        InputError: model.json is missing or does not say.
+    """
+    path = run / "model.json"
+    record = read_json(path)
+    if not isinstance(record.get("seen_pairs"), int):
+        raise InputError(str(path), "no number of seen pairs", f"Delete {run} and run `dvc repro train`.")
+    return float(record["seen_pairs"])
+
+
+def evaluate_encoder(encoder: Encoder, data: EvaluationSet, place: str) -> list[Measure]:
+    """All measures of one model on one draw's test set.
+
+    Args:
+        encoder: the model.
+        data: the test set.
+        place: the run, for the error.
+
+    Raises:
+        InputError: the model's features are not finite, as after a diverged training.
+    """
+    texts = sorted(set(data.names) | set(data.captions))
+    row = {text: i for i, text in enumerate(texts)}
+    text_features = encoder.encode_texts(texts)
+    image_features = encoder.encode_images(data.images)
+    if not (np.isfinite(text_features).all() and np.isfinite(image_features).all()):
+        raise InputError(place, "its features are not finite: training diverged", "Lower training.learning_rate.")
+    count = len(data.concepts)
+    shape = (len(data.languages), count, text_features.shape[1])
+    names = text_features[[row[text] for text in data.names]].reshape(shape)
+    captions = text_features[[row[text] for text in data.captions]].reshape(shape)
+    prompts = np.stack([class_embeddings(of_language, np.arange(count), count) for of_language in names])
+    scripts = {language: script(language) for language in data.languages}
+    return measure_model(image_features, data.labels, data.seen, prompts, captions, data.languages, scripts)
+
+
+def read_evaluation_set(paths: Paths, params: Params, seed: int) -> EvaluationSet:
+    """The test set of one draw, concepts sorted by name.
+
+    Raises:
+        InputError: a file is missing or broken, or a concept lacks its texts in some language.
+    """
+    folder = paths.evaluation(seed)
+    images = read_table(folder / "images.parquet", EVALUATION_IMAGES)
+    texts = read_table(folder / "texts.parquet", EVALUATION_TEXTS)
+    return arrange(images, texts, params.languages, str(folder))
+
+
+def arrange(images: pa.Table, texts: pa.Table, languages: Sequence[str], place: str) -> EvaluationSet:
+    """Arrange evaluation tables by concept and language.
+
+    Args:
+        images: EVALUATION_IMAGES.
+        texts: EVALUATION_TEXTS.
+        languages: those to evaluate in.
+        place: where the tables came from, for the error.
+
+    Raises:
+        InputError: a concept lacks its texts in some language, or an image's concept has none.
+    """
+    table = texts.to_pandas().set_index(["language", "concept"]).sort_index()
+    concepts = tuple(sorted(set(table.index.get_level_values("concept"))))
+    wanted = pd.MultiIndex.from_product([languages, concepts])
+    lost = wanted.difference(table.index)
+    if len(lost):
+        raise InputError(place, f"concept '{lost[0][1]}' has no texts in '{lost[0][0]}'", "Run `dvc repro pool`.")
+    number = {concept: i for i, concept in enumerate(concepts)}
+    unknown = set(images["concept"].to_pylist()) - set(number)
+    if unknown:
+        raise InputError(place, f"images of '{min(unknown)}' have no texts", "Run `dvc repro pool`.")
+    ordered = table.loc[wanted]
+    return EvaluationSet(
+        images=decode(images["png"].to_pylist(), f"{place}/images.parquet"),
+        labels=np.array([number[concept] for concept in images["concept"].to_pylist()], dtype=np.int64),
+        concepts=concepts,
+        seen=ordered["seen"].to_numpy(dtype=bool)[: len(concepts)],
+        languages=tuple(languages),
+        names=ordered["name"].tolist(),
+        captions=ordered["caption"].tolist(),
+    )
+
+
+def evaluate_controls(root: Path, params: Params) -> pd.DataFrame:
+    """Measure the controls of every seed and write results/controls.csv and controls.json.
+
+    `chance` guesses; `pixel neighbour` takes the concept of the nearest training drawing in raw
+    pixels, whose true concept it is told. Neither reads a word, so each scores the same in every language.
+
+    Args:
+        root: the study's folder.
+        params: the study's parameters.
+
+    Returns:
+        tidy table with columns arm (the control), seed, measure, language and value.
+
+    Raises:
+        InputError: the pool's images or the evaluation data are missing or broken.
+    """
+    paths = Paths(Path(root))
+    rows: list[dict[str, Any]] = []
+    for seed in params.seeds:
+        data = read_evaluation_set(paths, params, seed)
+        scripts = {language: script(language) for language in data.languages}
+        for control, found in (
+            ("chance", measure_chance(data.labels, data.seen)),
+            ("pixel neighbour", _measure_neighbour(paths, data, seed)),
+        ):
+            for measure, value in found.items():
+                alike = dict.fromkeys(data.languages, value)
+                rows += _rows(control, seed, [Measure(measure, language, value) for language in alike])
+                rows += _rows(control, seed, summarise(measure, alike, scripts))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    write_csv(table, paths.results / "controls.csv")
+    metrics = {str(name).replace(" ", "_"): summarise_metrics(part) for name, part in table.groupby("arm")}
+    write_json(metrics, paths.results / "controls.json")
+    return table
+
+
+def _measure_neighbour(paths: Paths, data: EvaluationSet, seed: int) -> dict[str, float]:
+    folder = paths.pool(MIX, seed)
+    shards = sorted(folder.glob("images-*.tar"))
+    if not shards:
+        raise InputError(str(folder), "no images-*.tar", "Run `dvc repro pool`.")
+    drawings = read_shards(shards)  # keys are "<style>/<concept>"
+    number = {concept: i for i, concept in enumerate(data.concepts)}
+    kept = {image: png for image, png in drawings.items() if image.rpartition("/")[2] in number}
+    train = decode(list(kept.values()), str(folder))
+    classes = np.array([number[image.rpartition("/")[2]] for image in kept], dtype=np.int64)
+    ranks = rank_pixel_neighbours(train, classes, data.images, data.labels)
+    known = data.seen[data.labels]
+    found = {f"top{k}": share_within(ranks[known], k) for k in (1, 5)}
+    if not known.all():
+        # Zero by construction: it can only answer with what it was shown.
+        found |= {f"unseen_top{k}": share_within(ranks[~known], k) for k in (1, 5)}
+    return found
+
+
+def summarise_metrics(table: pd.DataFrame) -> dict[str, float]:
+    """What `dvc metrics` shows of one arm: `METRICS`'s means over seeds, and the spread of top-1.
+
+    Args:
+        table: the rows of one arm; all that it measured stands in its CSV.
+
+    Returns:
+        measure to mean, and `<measure>_spread` to sample standard deviation.
+    """
+    values = {m: table.loc[(table["measure"] == m) & (table["language"] == ""), "value"] for m in METRICS}
+    found = {measure: mean_and_spread(of_measure) for measure, of_measure in values.items() if len(of_measure)}
+    spreads = {f"{measure}_spread": spread for measure, (_, spread) in found.items() if measure.endswith("top1")}
+    return {measure: mean for measure, (mean, _) in found.items()} | spreads
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, atomically, floats with all their digits."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def _rows(arm: str, seed: int, measures: Iterable[Measure]) -> list[dict[str, Any]]:
+    return [{"arm": arm, "seed": seed, **measure._asdict()} for measure in measures]
