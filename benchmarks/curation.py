@@ -23,7 +23,7 @@ def main() -> None:
     from benchmarks.curation_whole import bench_whole
     from mc2lib.errors import InputError
     from mc2lib.io.config import find_root, load_params
-    from mc2lib.study.paths import Paths
+    from mc2lib.io.study_paths import Paths
 
     root = find_root()
     params = load_params(root)

@@ -22,11 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.engine.lock import write_made
 from mc2lib.engine.machine import count_workers
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.io.config import find_root
+from mc2lib.io.provenance import write_made
 from mc2lib.params import Machine
 from mc2lib.pipeline.curate import duplicate_search
 from mc2lib.pipeline.curate.decontamination import hash_images

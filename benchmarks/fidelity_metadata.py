@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from mc2lib.io.config import find_root, load_params
 from mc2lib.params import Metadata
+from mc2lib.recipe.metadata.card import PAPER_ENGLISH
 from mc2lib.recipe.metadata.count import Counts, count_texts
 from mc2lib.recipe.metadata.merge import Source, merge_sources
 from mc2lib.recipe.metadata.pmi import pair_source, word_source
-from mc2lib.study.metadata_stage import PAPER_ENGLISH
 
 #: The paper's entries of English that are ranked, which are its caps.
 PAPER = {source: size for source, size in PAPER_ENGLISH.items() if source != "wordnet"}

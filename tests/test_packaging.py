@@ -54,7 +54,7 @@ def test_every_author_of_what_is_fetched_has_a_notice() -> None:
         if lock[f"node_modules/@iconify-json/{name}"]["license"].startswith("CC-BY"):
             (line,) = [line for line in notices.splitlines() if line.endswith(f"`@iconify-json/{name}`")]
             assert line.count("](https://") == 2, "author and licence, each with a link"
-    excerpts = (ROOT / "tests" / "curation" / "texts.NOTICE.md").read_text(encoding="utf-8")
+    excerpts = (ROOT / "tests" / "recipe" / "curation" / "texts.NOTICE.md").read_text(encoding="utf-8")
     assert "UNICODE LICENSE V3" in excerpts and 'PROVIDED "AS IS"' in excerpts
 
 

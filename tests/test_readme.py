@@ -8,7 +8,7 @@ from collections import defaultdict
 
 import pytest
 
-from mc2lib.__main__ import parse_arguments
+from mc2lib.commands.command_line import parse_arguments
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.study.readme import BEGIN, END, headline_block, replace_block, write_readme

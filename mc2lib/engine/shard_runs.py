@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from mc2lib.engine.tasks import TaskFailure, run_tasks
 from mc2lib.errors import InputError
+from mc2lib.io.column_files import write_columns
 from mc2lib.params import Machine
 
+REPORT_SECONDS = 5.0
 #: What a write raises when there is no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -60,3 +65,38 @@ def no_room(out: Path, error: OSError) -> Stop:
         raise error
     cure = "Free some space and run again: what is finished stays."
     return Stop(str(out), f"no room to write ({error})", cure)
+
+
+def write_or_stop(out: Path, path: Path, columns: Iterable[npt.NDArray[Any]]) -> Stop | None:
+    """Write columns as a task does, which ends the run where `out`'s disk is full."""
+    try:
+        write_columns(path, columns)
+    except OSError as error:
+        return no_room(out, error)
+    return None
+
+
+def run_missing(
+    function: Callable[[Any], Stop | None], tasks: Sequence[tuple[Any, ...]], machine: Machine | None, say: str
+) -> None:
+    """Run the tasks whose file, the second of each, is not there yet.
+
+    Args:
+        function, tasks: as `run_step`.
+        machine: engine and workers; None runs them here, before workers would be there, and without a word.
+        say: what is done to the tasks, in messages.
+
+    Raises:
+        InputError: a task fails.
+    """
+    missing = [task for task in tasks if not task[1].exists()]
+    if machine is None:
+        for stop in map(function, missing):
+            if stop is not None:
+                raise InputError(stop.place, stop.fault, stop.cure)
+        return
+    shown = time.monotonic()
+    for done, _ in enumerate(run_step(function, missing, machine, lambda task: str(task[1])), 1):
+        if done == len(missing) or time.monotonic() - shown > REPORT_SECONDS:
+            shown = time.monotonic()
+            print(f"{say}, {done:,} of {len(missing):,}", flush=True)

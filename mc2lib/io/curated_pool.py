@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mc2lib.io.files import read_table
-from mc2lib.recipe.curation.balance import U64, Mask
+from mc2lib.errors import InputError
+from mc2lib.io.column_files import (
+    Columns,
+    open_columns,
+)
+from mc2lib.io.files import read_json, read_table
+from mc2lib.recipe.curation.algorithm import Codes
+from mc2lib.recipe.curation.balance import U64, Floats, Mask
+from mc2lib.recipe.curation.pair_ids import find_rows
 
 
 def match_path(out: Path, name: str) -> Path:
@@ -43,3 +52,85 @@ def read_matches(out: Path, name: str, columns: list[str] | None = None, diction
 def count_values(column: pa.ChunkedArray | pa.Array) -> dict[str, int]:
     """How often each value of a column stands there."""
     return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
+
+
+EXTRAS = [pa.field("uid", pa.string()), pa.field("url", pa.string())]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Keep probabilities of all entries, memory-mapped: see `keep_entries`."""
+
+    made: str
+    groups: tuple[str, ...]
+    ends: Codes
+    keep: Floats
+
+
+def open_keep(out: Path) -> Keep:
+    """The keep probabilities of a curated pool's entries; InputError if there are none."""
+    facts = read_json(out / "balance" / "keep.json")
+    keep = np.load(out / "balance" / "keep.npy", mmap_mode="r", allow_pickle=False)
+    return Keep(facts["made"], tuple(facts["groups"]), np.array(facts["ends"], np.int64), keep)
+
+
+def read_report(out: Path) -> dict[str, Any]:
+    """What a finished curation says of itself: params, shards, t; InputError if there is none in `out`."""
+    if not (out / "report.json").exists():
+        raise InputError(str(out), "no curated pool here", "Run `make curate POOL=...` to its end first.")
+    report: dict[str, Any] = read_json(out / "report.json")
+    return report
+
+
+def pool_identity(out: Path) -> dict[str, Any]:
+    """What a curated pool's draws follow from: keep probabilities, images in several shards, shards and seed.
+
+    Raises:
+        InputError: there is no finished curated pool.
+    """
+    report = read_report(out)
+    found = {"shards": report["shards"], "seed": report["params"]["seed"]}
+    for name, key in (("keep", "made"), ("repeats", "from")):
+        path = out / "balance" / f"{name}.json"
+        if not path.exists():
+            raise InputError(str(path), "no such file", "Run `make curate POOL=...` to its end first.")
+        found[name] = read_json(path)[key]
+    return found
+
+
+def draw_folder(out: Path, epoch: int) -> Path:
+    """The folder of an epoch's offline draw, one file per shard."""
+    return out / "curated" / str(epoch)
+
+
+def curated_path(out: Path, name: str, epoch: int) -> Path:
+    """The file of one shard's draw of an epoch."""
+    return draw_folder(out, epoch) / f"{name}.parquet"
+
+
+#: A pair's image id, pair id, and shard.
+KINDS = (np.uint64, np.uint64, np.int32)
+
+
+def open_repeats(out: Path) -> Columns:
+    """KINDS, memory-mapped: image ids in order, pair ids, shard numbers; InputError if there is no such file."""
+    path = out / "balance" / "repeats.bin"
+    if not path.exists():
+        raise InputError(str(path), "no such file", "Run `make curate` again.")
+    return open_columns(path, KINDS)
+
+
+def read_rivals(out: Path, place: int, image_ids: U64) -> tuple[U64, U64, Mask]:
+    """The pairs of other shards that compete for a shard's images, see `draw_among`.
+
+    Args:
+        out: a curated pool.
+        place: the shard's number in the order of names.
+        image_ids: uint64, the images of its matched pairs.
+    """
+    images, pairs, shards = open_repeats(out)
+    wanted = np.sort(image_ids)
+    wanted = wanted[np.concatenate([[True], wanted[1:] != wanted[:-1]])] if len(wanted) else wanted
+    rows = find_rows(np.asarray(images), wanted) if len(images) else np.zeros(0, np.int64)
+    rows = rows[shards[rows] != place]
+    return images[rows], pairs[rows], shards[rows] < place

@@ -11,7 +11,6 @@ Until then they stand in a hidden folder beside it, from which a killed export g
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import shutil
@@ -28,15 +27,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mc2lib.engine.column_files import count_ranges, group_shards, read_range, run_missing, write_columns
-from mc2lib.engine.lock import CLAIMED, claim, stamp
-from mc2lib.engine.shard_runs import Stop, no_room
+from mc2lib.engine.lock import CLAIMED, claim
+from mc2lib.engine.shard_runs import Stop, no_room, run_missing
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.config import load_params, override
+from mc2lib.io.column_files import count_ranges, group_shards, read_range, write_columns
 from mc2lib.io.files import atomic, digest, file_digest, read_json, remove_written, write_json, write_table
-from mc2lib.io.pools.readers import PoolSource, Shard, open_pool, read_shard_images
+from mc2lib.io.pools.readers import PoolSource, Shard, read_shard_images
+from mc2lib.io.provenance import stamp
 from mc2lib.params import Machine
-from mc2lib.pipeline.curate.draws import read_report
 from mc2lib.schemas import CURATED
 
 #: Pairs of a written file.
@@ -66,32 +64,6 @@ class _Part:
     curated: tuple[Path, ...]
     images: tuple[tuple[Shard, ...], ...]
     """By the curated shard, the pool's shards that may hold its images."""
-
-
-def export_command(root: Path, options: argparse.Namespace) -> int:
-    """Export the curated pool that a command line names; prints progress.
-
-    Args:
-        root: the study's folder, for params.yaml.
-        options: of `python -m mc2lib export`.
-
-    Returns:
-        exit status 0.
-    """
-    machine = override(load_params(root).machine, options)
-    pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
-    out = (options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name).resolve()
-    epochs = read_report(out)["params"]["epochs"]
-    if not 0 <= options.epoch < epochs:
-        fault = f"epoch {options.epoch} was not written, only {epochs} from 0 on"
-        raise InputError(str(out), fault, f'Run `make curate` with ARGS="--epochs {options.epoch + 1}".')
-    source = None
-    if options.layout == "webdataset":
-        source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
-    curated = out / "curated" / str(options.epoch)
-    written = export_pool(curated, options.layout, options.to, machine, source, options.rows)
-    print(f"{options.to}: {options.layout}, {len(written):,} files", flush=True)
-    return 0
 
 
 def export_pool(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from pathlib import Path
 from typing import Any, get_args
@@ -10,11 +9,10 @@ from typing import Any, get_args
 from mc2lib.engine.lock import claim
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.code_digest import code_digest
-from mc2lib.io.config import load_params
+from mc2lib.io.curated_pool import pool_identity, read_report
 from mc2lib.io.files import digest, file_digest, read_json, write_json
-from mc2lib.io.pools.readers import PoolSource, open_pool
+from mc2lib.io.pools.readers import PoolSource
 from mc2lib.params import Languages, Params
-from mc2lib.pipeline.curate.draws import pool_identity, read_report
 from mc2lib.trainer.image_index import write_image_index
 from mc2lib.trainer.launch import CODE, count_ranks, launch
 from mc2lib.trainer.vocabulary import copy_tokenizer
@@ -25,42 +23,17 @@ POOL_CODE = (
     "recipe.curation.balance",
     "recipe.curation.algorithm",
     "recipe.curation.pair_ids",
-    "engine.column_files",
+    "io.column_files",
     "io.image_decoder",
-    "pipeline.curate.draws",
     "io.curated_pool",
+    "io.epoch_draws",
     "trainer.image_index",
     "trainer.pool_rank",
     "pipeline.train",
-    "pipeline.curate.cross_shard_images",
     "io.tars",
 )
 #: Tokenizers whose whole vocabulary a pool of any size may use.
 TOKENIZERS = ("gemma", "bytes")
-
-
-def train_command(root: Path, options: argparse.Namespace) -> int:
-    """Train on the curated pool that a command line names; prints progress.
-
-    Args:
-        root: the study's folder, for params.yaml, scales/ and the tokenizer.
-        options: of `python -m mc2lib train`.
-
-    Returns:
-        exit status 0.
-    """
-    params = load_params(root, options.scale)
-    given = {"batch_size": options.batch_size, "steps": options.steps, "learning_rate": options.learning_rate}
-    training = dataclasses.replace(params.training, **{name: value for name, value in given.items() if value})
-    pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
-    source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
-    out = (options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name).resolve()
-    run = (options.run or out / "runs" / options.tower / str(options.seed)).resolve()
-    params = dataclasses.replace(params, training=training)
-    print(f"{options.pool}: curated in {out}; run in {run}", flush=True)
-    chosen = (options.tower, options.tokenizer, options.languages, options.seed)
-    start_run(root, params, source, out, run, *chosen, prepare=options.prepare)
-    return 0
 
 
 def start_run(

@@ -23,6 +23,7 @@ from mc2lib.hashing import key
 from mc2lib.hashing import mix as hash_ids
 from mc2lib.io.files import atomic, read_table, write_table
 from mc2lib.io.lid_models import load_classifier, load_language_model, load_package_model
+from mc2lib.io.study_paths import Paths
 from mc2lib.languages import OTHER
 from mc2lib.params import Curation, MatchRules, Params
 from mc2lib.recipe.curation.algorithm import INDEX_OF, curate, find_thresholds
@@ -31,7 +32,6 @@ from mc2lib.recipe.curation.index import Index, build_index
 from mc2lib.recipe.curation.lid import identify, identify_labels
 from mc2lib.recipe.curation.match import match, match_languages
 from mc2lib.schemas import CURATED, MATCHES, METADATA, POOL, TRUTH
-from mc2lib.study.paths import Paths
 
 #: English metadata; all languages' as one list; each language's own.
 INDICES = ("english", "merged", "isolated")

@@ -23,9 +23,9 @@ from mc2lib.engine.lock import remove_temporary
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.files import read_json, require_space
+from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params
 from mc2lib.study.notebooks import STUDY_PID, is_dvc
-from mc2lib.study.paths import Paths
 from mc2lib.study.report import headline_text
 
 SOURCES_BYTES = 1_600_000_000  # while fetching; 0.4 GB stay
@@ -94,6 +94,20 @@ def build_stage(root: Path, stage: str) -> int:
         clear_dvc_locks(root)
         clear_dvc_lock_file(root)
         return run_dvc(root, ["repro", stage])
+
+
+def packaged_metadata(root: Path) -> Path:
+    """The folder of the study's own lists, which are built first if they are missing.
+
+    Raises:
+        RuntimeError: the stage that builds them failed.
+    """
+    folder = root / "data" / "metadata"
+    if not any(folder.glob("*.parquet")):
+        print(f"{folder} holds no lists: building the packaged ones first (once, some minutes)", flush=True)
+        if build_stage(root, "metadata") != 0 or not any(folder.glob("*.parquet")):
+            raise RuntimeError("the packaged metadata could not be built: see above, or name lists with --metadata")
+    return folder
 
 
 def print_results(root: Path) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from mc2lib.errors import InputError
 from mc2lib.io.drawings import decode, read_shards
 from mc2lib.io.files import atomic, read_json, read_table, write_json
+from mc2lib.io.study_paths import Paths
 from mc2lib.languages import script
 from mc2lib.params import Params
 from mc2lib.recipe.evaluation.measures import SEEN_PAIRS, Measure, measure_chance, measure_model, summarise
@@ -22,7 +23,6 @@ from mc2lib.recipe.evaluation.neighbours import rank_pixel_neighbours
 from mc2lib.recipe.evaluation.zero_shot import class_embeddings, share_within
 from mc2lib.reporting.findings import mean_and_spread
 from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
-from mc2lib.study.paths import Paths
 from mc2lib.trainer.checkpoints import load_encoder
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]

@@ -19,12 +19,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import wordfreq
 
 from mc2lib.engine.machine import processes
@@ -32,6 +30,8 @@ from mc2lib.engine.tasks import process_pool
 from mc2lib.errors import InputError
 from mc2lib.io.files import read_json, read_table, write_table
 from mc2lib.io.label_coverage import find_unreached
+from mc2lib.io.metadata_lists import write_other
+from mc2lib.io.study_paths import Paths
 from mc2lib.io.udhr import read_udhr
 from mc2lib.languages import (
     MERGED,
@@ -40,36 +40,22 @@ from mc2lib.languages import (
     UDHR_ONLY,
     WIKIPEDIAS,
     cldr_locale,
-    script,
     udhr_code,
     wordfreq_code,
 )
 from mc2lib.params import Metadata, Params
-from mc2lib.recipe.metadata.card import count_cuts, count_letters
+from mc2lib.recipe.metadata.card import make_card
 from mc2lib.recipe.metadata.count import Counts, count_texts
-from mc2lib.recipe.metadata.merge import SOURCES, Merged, Source, Walk, merge_sources
-from mc2lib.recipe.metadata.other import unite_lists
+from mc2lib.recipe.metadata.merge import SOURCES, Source, merge_sources
 from mc2lib.recipe.metadata.pmi import pair_source, rank_words
 from mc2lib.recipe.metadata.rank import rank_titles, rank_unigrams, restore_case
 from mc2lib.recipe.metadata.segment import joiner, make_segmenter
 from mc2lib.recipe.metadata.wordnet import parse_lemmas
 from mc2lib.schemas import METADATA
-from mc2lib.study.paths import Paths
 
 #: Codes of the UDHR texts by language.
 UDHR = UDHR_ONLY | UDHR_CHOSEN
 
-#: Entries of English by source in the paper's list (MetaCLIP 1's), which are its caps. Source: MetaCLIP 2, §3.1.
-PAPER_ENGLISH = {"wordnet": 86_654, "unigram": 251_465, "bigram": 100_646, "title": 61_235}
-
-#: Columns of a card, see `make_card`.
-CARD = (
-    "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "elsewhere", "entries",
-    "letters", "letters_in_script",
-)  # fmt: skip
-
-#: What stands for the script of `other`.
-SEVERAL = "several"
 
 #: Languages with a packaged WordNet. The Open Multilingual Wordnet's others are in no package of ours.
 WORDNET_LANGUAGES = ("en",)
@@ -120,33 +106,6 @@ def build_metadata(root: Path, params: Params) -> pd.DataFrame:
     return pd.concat(cards, ignore_index=True)
 
 
-def write_other(lists: Mapping[str, Path], target: Path) -> pd.DataFrame:
-    """Write the list of `other`: the union of some lists, in the order of their languages' codes.
-
-    Args:
-        lists: by metadata language, see `mc2lib.io.label_coverage.find_unreached`.
-        target: where the list goes (METADATA).
-
-    Returns:
-        its rows of the card, see `make_card`: `elsewhere` are entries that the list of an earlier language has, and the
-        letters of a language's entries are held against that language's script.
-    """
-    united = unite_lists({language: read_table(path, METADATA) for language, path in lists.items()})
-    write_table(united.table, target, METADATA)
-    sources = united.table["source"].to_numpy(zero_copy_only=False)
-    rows = []
-    for source in SOURCES:
-        letters = np.zeros(2, np.int64)
-        for place, language in enumerate(united.languages):
-            entries = united.table["entry"].filter(pa.array((sources == source) & (united.origin == place)))
-            letters += count_letters(entries.to_pylist(), language)
-        size, candidates = int((sources == source).sum()), united.candidates.get(source, 0)
-        origin = f"lists of {len(lists)} languages" if candidates else ""
-        walk = Walk(candidates, None, size, candidates - size, 0)
-        rows.append(_card_row(OTHER, source, origin, walk, (int(letters[0]), int(letters[1]))))
-    return pd.DataFrame(rows, columns=list(CARD))
-
-
 def load_metadata(root: Path, language: str) -> pa.Table:
     """One language's list (METADATA); InputError if it has not been built."""
     return read_table(Paths(root).metadata(language), METADATA)
@@ -163,41 +122,6 @@ def describe_metadata(root: Path, languages: Sequence[str], rows: int = 3) -> pd
             for language, table in tables.items()
         }
     ).T.rename_axis("language")
-
-
-def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
-    """The card of `build_metadata` with a row a language.
-
-    Returns:
-        index language; entries of each source and `total`; `cut_by_cap`, the sources that a cap cut and how many
-        entries it cost; `missing`, those that had nothing; `script` the language is mainly written in
-        (`other`: several), and `in_script`, the share of its entries' letters that are of it.
-    """
-    card = card.assign(cut=card["source"] + card["beyond_cap"].map(" −{:,}".format))
-    table = card.pivot(index="language", columns="source", values="entries").loc[card["language"].unique()]
-    table = table[list(SOURCES)].rename_axis(columns=None)
-    grouped = card.groupby("language", sort=False)
-    return table.assign(
-        total=table.sum(axis=1),
-        cut_by_cap=grouped.apply(lambda rows: ", ".join(rows.loc[rows["cut_by_cap"], "cut"]), include_groups=False),
-        missing=grouped.apply(
-            lambda rows: ", ".join(rows.loc[rows["candidates"] == 0, "source"]), include_groups=False
-        ),
-        script=[SEVERAL if language == OTHER else script(language) for language in table.index],
-        in_script=(grouped["letters_in_script"].sum() / grouped["letters"].sum()).round(3),
-    )
-
-
-def compare_english(card: pd.DataFrame) -> pd.DataFrame:
-    """English entries of each source beside the paper's list, which is what the caps are."""
-    english = card[card["language"] == "en"].set_index("source")
-    return pd.DataFrame(
-        {
-            "here": english.loc[list(PAPER_ENGLISH), "entries"],
-            "paper": pd.Series(PAPER_ENGLISH),
-            "origin here": english.loc[list(PAPER_ENGLISH), "origin"],
-        }
-    )
 
 
 def _build_language(root: Path, rules: Metadata, language: str) -> pd.DataFrame:
@@ -229,45 +153,6 @@ def _build_language(root: Path, rules: Metadata, language: str) -> pd.DataFrame:
         "title": "CLDR",
     }
     return make_card(merged, language, origins)
-
-
-def make_card(merged: Merged, language: str, origins: Mapping[str, str]) -> pd.DataFrame:
-    """What became of one language's sources.
-
-    Args:
-        merged: its list, and how far down each source it goes.
-        language: metadata language.
-        origins: by source, where its entries are from; empty if nowhere.
-
-    Returns:
-        a row a source of `SOURCES`: language, source, origin and candidates, which are the sum of those `below_share`
-        and `beyond_cap` (`cut_by_cap`: whether there are such), not reached; of those passed by because they stand
-        `elsewhere`, in an earlier source, or are too long or nothing but punctuation; and of the `entries` of the
-        list. Then the `letters` of these, and those of them that are of the language's main script.
-    """
-    rows = []
-    for source, walk in merged.walks.items():
-        entries = merged.table.filter(pc.equal(merged.table["source"], source))["entry"].to_pylist()
-        origin = "0..99" if source == "number" else origins.get(source, "")
-        rows.append(_card_row(language, source, origin, walk, count_letters(entries, language)))
-    return pd.DataFrame(rows, columns=list(CARD))
-
-
-def _card_row(language: str, source: str, origin: str, walk: Walk, letters: tuple[int, int]) -> dict[str, Any]:
-    below, beyond = count_cuts(walk)
-    return {
-        "language": language,
-        "source": source,
-        "origin": origin,
-        "candidates": walk.candidates,
-        "below_share": below,
-        "beyond_cap": beyond,
-        "cut_by_cap": beyond > 0,
-        "elsewhere": walk.held + walk.unusable,
-        "entries": walk.new,
-        "letters": letters[0],
-        "letters_in_script": letters[1],
-    }
 
 
 def load_frequencies(language: str, counted: Counts) -> tuple[Mapping[str, float], bool]:

@@ -19,6 +19,7 @@ from mc2lib.engine.tasks import process_pool
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.drawings import decode, write_shard
 from mc2lib.io.files import read_json, read_table, require_space, write_table
+from mc2lib.io.study_paths import Paths
 from mc2lib.io.udhr import read_udhr
 from mc2lib.languages import spaced, udhr_code
 from mc2lib.params import Params
@@ -26,7 +27,6 @@ from mc2lib.recipe.pool.concepts import Caption, Split, find_captions, split_con
 from mc2lib.recipe.pool.draw import draw_pairs
 from mc2lib.recipe.pool.texts import Phrasebook
 from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, TRUTH
-from mc2lib.study.paths import Paths
 from mc2lib.study.sources import STYLES
 
 BYTES_A_PAIR = 200  # a pool draw on disk, measured with room to spare

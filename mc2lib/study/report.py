@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import atomic, write_json
+from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params
 from mc2lib.reporting.findings import Finding, decide_effects, mean_and_spread
 from mc2lib.reporting.headline import count_seen_pairs, describe_pixels, describe_thresholds
@@ -26,7 +27,6 @@ from mc2lib.reporting.tables import (
     order_arms,
     tabulate,
 )
-from mc2lib.study.paths import Paths
 
 HEADLINE = ("en_top1", "world_top1")
 COLUMNS = ("arm", "seed", "measure", "language", "value")

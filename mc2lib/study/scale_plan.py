@@ -18,10 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.config import load_params, read_yaml
+from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params, Tower, parse
 from mc2lib.recipe.training.budget import checkpoint_bytes, checkpoint_seconds, choose_ranks, divide_batches, plan_arm
 from mc2lib.recipe.training.towers import build_model, count_parameters
-from mc2lib.study.paths import Paths
 from mc2lib.trainer.launch import english_share
 
 #: Rows of the token embedding by tokenizer. `gemma` stands where the paper has XLM-V: at `vocabulary: full` its

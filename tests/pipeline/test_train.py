@@ -16,16 +16,16 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.fidelity_files import count_lost, put_files
-from mc2lib.__main__ import parse_arguments
+from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.curated_pool import match_path
+from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.files import read_json, write_json
 from mc2lib.io.pools.readers import open_pool
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate.curate_pool import curate_pool
-from mc2lib.pipeline.curate.draws import draw_shards
-from mc2lib.pipeline.train import start_run, train_command
+from mc2lib.pipeline.train import start_run
 from mc2lib.trainer.checkpoints import load_encoder
 from mc2lib.trainer.distributed import Rank
 from mc2lib.trainer.image_index import PoolImages, write_image_index
@@ -84,9 +84,9 @@ def test_a_done_run_is_neither_trained_again_nor_written_over(study, trained, tm
     before = (tmp_path / "run" / "weights.safetensors").read_bytes()
     command = ["train", str(study / "pool"), "--out", str(study / "out"), "--run", str(tmp_path / "run")]
     command += ["--scale", "smoke", "--tokenizer", "bytes", "--steps", "5", "--batch-size", "16"]
-    assert train_command(ROOT, parse_arguments([*command, "--prepare"])) == 0
+    assert main([*command, "--prepare"]) == 0
     assert "train small" not in capfd.readouterr().out  # no rank was started
-    assert train_command(ROOT, parse_arguments(command)) == 0
+    assert main(command) == 0
     assert "already done" in capfd.readouterr().out  # on another number of cores, which changes no run
     with pytest.raises(InputError, match=r"holds a finished run of other numbers, .*other code.*another RUN"):
         train(study, tmp_path / "run", learning_rate=1e-3)

@@ -15,6 +15,7 @@ import pytest
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.io.config import load_params
+from mc2lib.io.study_paths import Paths
 from mc2lib.recipe.curation.algorithm import INDEX_OF, find_thresholds
 from mc2lib.schemas import CURATED, MATCHES, METADATA, POOL, TRUTH
 from mc2lib.study.curation_stages import (
@@ -34,7 +35,6 @@ from mc2lib.study.curation_stages import (
     used_mixes,
 )
 from mc2lib.study.metadata_stage import build_metadata, load_metadata
-from mc2lib.study.paths import Paths
 from tests.oracles.matching import find_entries
 from tests.study.test_metadata_stage import make_study
 

@@ -17,10 +17,10 @@ from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.drawings import write_shard
 from mc2lib.io.files import write_json, write_table
+from mc2lib.io.study_paths import Paths
 from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
-from mc2lib.study import evaluate_stage as evaluation
+from mc2lib.study import evaluate_stage
 from mc2lib.study.evaluate_stage import COLUMNS, METRICS, arrange, evaluate_arm, evaluate_controls, evaluate_encoder
-from mc2lib.study.paths import Paths
 
 STUDY = Path(__file__).parents[2]
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
@@ -123,7 +123,7 @@ def test_an_arm_from_files_to_files(study, monkeypatch):
     asked = []
     for seed in params.seeds:
         write_json({"seen_pairs": 4096 + seed}, Paths(root).run("small-english", seed) / "model.json")
-    monkeypatch.setattr(evaluation, "load_encoder", lambda run: asked.append(run) or Painter("en", "de"))
+    monkeypatch.setattr(evaluate_stage, "load_encoder", lambda run: asked.append(run) or Painter("en", "de"))
     table = evaluate_arm(root, params, "small-english")
     assert asked == [root / "runs" / "small-english" / "0", root / "runs" / "small-english" / "1"]
     assert table.columns.tolist() == COLUMNS
@@ -139,7 +139,7 @@ def test_an_arm_from_files_to_files(study, monkeypatch):
 
 def test_a_run_that_does_not_say_what_it_saw_is_named(study, monkeypatch):
     root, params = study
-    monkeypatch.setattr(evaluation, "load_encoder", lambda run: Painter("en"))
+    monkeypatch.setattr(evaluate_stage, "load_encoder", lambda run: Painter("en"))
     write_json({}, Paths(root).run("small-english", 0) / "model.json")
     with pytest.raises(InputError, match=r"model\.json: no number of seen pairs\. Delete .* `dvc repro train`"):
         evaluate_arm(root, params, "small-english")

@@ -9,15 +9,8 @@ import pytest
 
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
-from mc2lib.study.metadata_stage import (
-    build_metadata,
-    compare_english,
-    describe_metadata,
-    load_metadata,
-    metadata_languages,
-    read_names,
-    summarise_card,
-)
+from mc2lib.recipe.metadata.card import compare_english, summarise_card
+from mc2lib.study.metadata_stage import build_metadata, describe_metadata, load_metadata, metadata_languages, read_names
 from tests.tiny import write_json, write_study
 
 WORDNET = {

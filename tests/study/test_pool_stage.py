@@ -11,8 +11,8 @@ from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.drawings import decode, read_shards
 from mc2lib.io.files import read_table
+from mc2lib.io.study_paths import Paths
 from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, TRUTH
-from mc2lib.study.paths import Paths
 from mc2lib.study.pool_stage import draw_pools, render_drawings, render_icon
 from mc2lib.trainer.vocabulary import load_text_encoder, make_vocabularies
 from tests.tiny import write_study

@@ -8,8 +8,8 @@ import pytest
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import write_table
+from mc2lib.io.study_paths import Paths
 from mc2lib.schemas import CURATED
-from mc2lib.study.paths import Paths
 from mc2lib.study.scale_plan import cost_arm, find_english_share, load_scale, measure_tower, print_plan
 from tests.conftest import ROOT
 from tests.tiny import write_study

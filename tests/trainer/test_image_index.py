@@ -7,7 +7,7 @@ from PIL import Image
 
 from mc2lib.errors import InputError
 from mc2lib.params import Machine, RandomResizedCrop
-from mc2lib.trainer import image_index as pool_images
+from mc2lib.trainer import image_index
 from mc2lib.trainer.image_index import PoolImages, read_square, write_image_index
 from tests.pools import write_tar
 
@@ -16,7 +16,7 @@ HERE = Machine(processes=1, checkpoint_seconds=30.0)
 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch):
-    monkeypatch.setattr(pool_images, "run_tasks", lambda work, tasks, machine, describe: enumerate(map(work, tasks)))
+    monkeypatch.setattr(image_index, "run_tasks", lambda work, tasks, machine, describe: enumerate(map(work, tasks)))
 
 
 def encode(colour, size=(8, 8), mode="RGB") -> bytes:

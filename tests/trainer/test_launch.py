@@ -16,14 +16,14 @@ from safetensors.torch import load_file
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.files import read_json, read_table, write_table
+from mc2lib.io.study_paths import Paths
 from mc2lib.params import Machine
 from mc2lib.recipe.training.budget import Plan, checkpoint_bytes
 from mc2lib.recipe.training.optimisation import build_optimizer
 from mc2lib.recipe.training.towers import build_model
 from mc2lib.schemas import CURATED, POOL
-from mc2lib.study.paths import Paths
 from mc2lib.study.pool_stage import draw_pools, render_drawings
-from mc2lib.trainer import rank as ranks
+from mc2lib.trainer import rank
 from mc2lib.trainer.checkpoints import load_checkpoint, load_encoder, save_checkpoint, set_aside
 from mc2lib.trainer.distributed import gather_state
 from mc2lib.trainer.launch import rank_environment, train_arm
@@ -237,7 +237,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 
 def test_two_checkpoints_must_find_room(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(ranks, "require_space", lambda folder, needed: asked.append(needed))
+    monkeypatch.setattr(rank, "require_space", lambda folder, needed: asked.append(needed))
     require_checkpoint_space(tmp_path, 1000)
     (tmp_path / "checkpoint.pt").write_bytes(bytes(12_000))
     require_checkpoint_space(tmp_path, 1000)

@@ -13,14 +13,15 @@ from mc2lib.io.files import read_json
 from mc2lib.pipeline.train import POOL_CODE
 from mc2lib.trainer.launch import CODE
 from tests.conftest import run
-from tests.test_study import reached
+from tests.test_architecture import reached
 from tests.trainer.test_launch import ARM, make_study
 
 #: What training imports and its weights do not follow from: it names, reads and writes, starts processes, or gives
 #: what a fingerprint holds by its content (parameters, the tars of a pool, the columns of a file).
 NOT_IN_IT = {
-    "errors", "languages", "params", "schemas", "engine.lock", "io.code_digest", "io.config", "engine.tasks",
-    "io.files", "engine.machine", "study.paths", "engine.shard_runs", "io.pools.readers", "io.pools.text_fields",
+    "errors", "languages", "params", "schemas", "engine.lock", "engine.machine", "engine.shard_runs", "engine.tasks",
+    "io.code_digest", "io.config", "io.files", "io.provenance", "io.pools.readers", "io.pools.text_fields",
+    "io.study_paths",
 }  # fmt: skip
 
 

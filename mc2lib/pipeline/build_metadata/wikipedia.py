@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +23,6 @@ from mc2lib.engine.lock import claim
 from mc2lib.engine.tasks import TaskFailure, keep_engine, run_tasks
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.code_digest import code_digest
-from mc2lib.io.config import load_params
 from mc2lib.io.download import (
     DUMP_CODES,
     MANNERS,
@@ -38,6 +37,8 @@ from mc2lib.io.download import (
 from mc2lib.io.files import atomic, digest, file_digest, read_json, write_json, write_table
 from mc2lib.io.label_coverage import find_unreached, label_coverage
 from mc2lib.io.lid_models import load_language_model
+from mc2lib.io.metadata_lists import write_other
+from mc2lib.io.study_paths import Paths
 from mc2lib.languages import MERGED, OTHER, WIKIPEDIAS, WORDNET_CODES
 from mc2lib.params import Machine, Metadata, Params, Wikipedia
 from mc2lib.pipeline.build_metadata.dump_counts import count_part
@@ -45,15 +46,20 @@ from mc2lib.pipeline.build_metadata.dumps import Part, read_namespaces, split_du
 from mc2lib.pipeline.build_metadata.pageviews import FILE_NAME, count_view_files, keep_articles, split_views
 from mc2lib.pipeline.build_metadata.token_counts import StoredCounts, merge_stored, open_counts, remove_counts
 from mc2lib.pipeline.build_metadata.wordnets import read_wndb, read_wordnets
-from mc2lib.recipe.metadata.card import summarise_coverage, summarise_cuts
+from mc2lib.recipe.metadata.card import (
+    CARD,
+    compare_english,
+    make_card,
+    summarise_card,
+    summarise_coverage,
+    summarise_cuts,
+)
 from mc2lib.recipe.metadata.merge import Source, merge_sources
 from mc2lib.recipe.metadata.pmi import pair_source, word_source
 from mc2lib.recipe.metadata.segment import joiner, make_segmenter
 from mc2lib.recipe.metadata.titles import Tally as LineTally
 from mc2lib.recipe.metadata.titles import fold_namespaces
 from mc2lib.schemas import METADATA
-from mc2lib.study.metadata_stage import CARD, compare_english, make_card, summarise_card, write_other
-from mc2lib.study.paths import Paths
 
 #: The code that counts of dumps, sums of page views and lists depend on: who edits it has them made again.
 COUNTING = (
@@ -98,7 +104,7 @@ class Outcome:
     """What a build gave.
 
     Args:
-        card: a row a (language, source), see `mc2lib.study.metadata_stage.make_card`.
+        card: a row a (language, source), see `mc2lib.recipe.metadata.card.make_card`.
         missing: by language the sources that it lacks, and why.
         failed: languages whose lists could not be built, and why; an older list of theirs stays.
     """
@@ -206,44 +212,22 @@ def build_wikipedia(root: Path, params: Params, manners: Manners = MANNERS) -> O
     return outcome
 
 
-def metadata_command(
-    root: Path,
-    languages: Sequence[str] | None,
-    folder: str | None,
-    fetch: bool,
-    day: str | None = None,
-    days: Sequence[str] | None = None,
-) -> int:
-    """Build the lists that params.yaml asks for, and tell what they hold and what was missing.
+def build_and_tell(root: Path, params: Params) -> Outcome:
+    """Build the lists that `params.wikipedia` asks for, and print what they hold and what was missing.
 
     Args:
         root: the study's folder.
-        languages, folder: instead of params.yaml's.
-        fetch: False: only what lies in the folder.
-        day: of the dumps, YYYYMMDD or latest, instead of params.yaml's.
-        days: of page views, YYYY-MM-DD, likewise.
-
-    Returns:
-        0; 1 if a language failed.
+        params: of the study.
     """
-    params = load_params(root)
-    wikipedia = replace(
-        params.wikipedia,
-        languages=tuple(languages) if languages else params.wikipedia.languages,
-        folder=folder or params.wikipedia.folder,
-        fetch=fetch and params.wikipedia.fetch,
-        date=day or params.wikipedia.date,
-        days=tuple(days) if days else params.wikipedia.days,
-    )
-    outcome = build_wikipedia(root, replace(params, wikipedia=wikipedia))
+    outcome = build_wikipedia(root, params)
     model = params.curate_pool.lid_model
-    lists = root / wikipedia.folder / "metadata"
+    lists = root / params.wikipedia.folder / "metadata"
     coverage = label_coverage([path.stem for path in sorted(lists.glob("*.parquet"))], Path(model) if model else None)
     with atomic(lists / "coverage.csv") as temporary:
         coverage.to_csv(temporary)
     _tell(outcome, coverage)
     print(f"lists: {lists}")
-    return 1 if outcome.failed else 0
+    return outcome
 
 
 def _tell(outcome: Outcome, coverage: pd.DataFrame) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.engine.column_files import group_shards
-from mc2lib.engine.lock import read_made, write_made
 from mc2lib.engine.shard_runs import Stop, no_room, run_step
+from mc2lib.io.column_files import group_shards
 from mc2lib.io.files import digest, read_table, remove_written
+from mc2lib.io.provenance import read_made, write_made
 from mc2lib.params import Machine
 from mc2lib.recipe.curation.algorithm import COUNTS, add_counts
 from mc2lib.recipe.curation.balance import Counts

@@ -14,30 +14,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.engine.column_files import (
+from mc2lib.engine.shard_runs import Stop, run_missing, write_or_stop
+from mc2lib.io.column_files import (
     Columns,
     count_ranges,
     group_shards,
     join_columns,
-    open_columns,
     read_range,
-    run_missing,
     write_columns,
-    write_or_stop,
 )
-from mc2lib.engine.lock import read_made
-from mc2lib.engine.shard_runs import Stop
-from mc2lib.errors import InputError
-from mc2lib.io.curated_pool import match_path, read_matches
+from mc2lib.io.curated_pool import KINDS, match_path, open_repeats, read_matches
 from mc2lib.io.files import digest, read_json, remove_written, write_json
+from mc2lib.io.provenance import read_made
 from mc2lib.params import Machine
-from mc2lib.recipe.curation.balance import U64, Mask
-from mc2lib.recipe.curation.pair_ids import find_rows, in_several_parts
+from mc2lib.recipe.curation.pair_ids import in_several_parts
 
 #: Pairs that a task holds at once, of some 60 bytes each.
 PAIRS_AT_ONCE = 1 << 24
-#: A pair's image id, pair id, and shard.
-KINDS = (np.uint64, np.uint64, np.int32)
 
 
 def find_repeats(
@@ -133,14 +126,6 @@ def _of_several_shards(columns: Columns) -> Columns:
     return [images[rows], pairs[rows], shards[rows]]
 
 
-def open_repeats(out: Path) -> Columns:
-    """KINDS, memory-mapped: image ids in order, pair ids, shard numbers; InputError if there is no such file."""
-    path = out / "balance" / "repeats.bin"
-    if not path.exists():
-        raise InputError(str(path), "no such file", "Run `make curate` again.")
-    return open_columns(path, KINDS)
-
-
 def count_repeats(out: Path, at_once: int = PAIRS_AT_ONCE) -> int:
     """How many images have matched pairs in several shards; of their sorted ids, `at_once` are looked at together."""
     images = open_repeats(out)[0]
@@ -148,19 +133,3 @@ def count_repeats(out: Path, at_once: int = PAIRS_AT_ONCE) -> int:
     # a block begins with the last id of the one before, so that an image in both counts once
     changes = (np.count_nonzero(np.diff(images[max(start - 1, 0) : start + at_once])) for start in starts)
     return int(sum(changes)) + bool(len(images))
-
-
-def read_rivals(out: Path, place: int, image_ids: U64) -> tuple[U64, U64, Mask]:
-    """The pairs of other shards that compete for a shard's images, see `draw_among`.
-
-    Args:
-        out: a curated pool.
-        place: the shard's number in the order of names.
-        image_ids: uint64, the images of its matched pairs.
-    """
-    images, pairs, shards = open_repeats(out)
-    wanted = np.sort(image_ids)
-    wanted = wanted[np.concatenate([[True], wanted[1:] != wanted[:-1]])] if len(wanted) else wanted
-    rows = find_rows(np.asarray(images), wanted) if len(images) else np.zeros(0, np.int64)
-    rows = rows[shards[rows] != place]
-    return images[rows], pairs[rows], shards[rows] < place

@@ -17,7 +17,6 @@ see `duplicates`.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import time
@@ -33,23 +32,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mc2lib.engine.lock import claim, look, read_made, remove_made, stamp, write_made
+from mc2lib.engine.lock import claim
 from mc2lib.engine.shard_runs import Stop, no_room, run_step
 from mc2lib.engine.tasks import TaskFailure, keep_engine
 from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
-from mc2lib.io.config import load_params, override
-from mc2lib.io.curated_pool import count_values, match_path
+from mc2lib.io.curated_pool import EXTRAS, count_values, match_path
 from mc2lib.io.files import atomic, digest, file_digest, read_json, read_table, write_json
 from mc2lib.io.lid_models import Engine, load_classifier
 from mc2lib.io.match_store import open_indices, write_indices
-from mc2lib.io.pools.readers import PoolSource, Shard, open_pool, read_batches
-from mc2lib.io.pools.text_fields import find_fields, tell_fields
+from mc2lib.io.pools.readers import PoolSource, Shard, read_batches
+from mc2lib.io.provenance import look, read_made, remove_made, stamp, write_made
 from mc2lib.languages import OTHER
 from mc2lib.params import CuratePool, Machine, MatchRules
 from mc2lib.pipeline.curate.count_reduction import add_up
 from mc2lib.pipeline.curate.cross_shard_images import count_repeats, find_repeats
-from mc2lib.pipeline.curate.datacard import Outcome, step_text, sum_tallies, write_report
+from mc2lib.pipeline.curate.datacard import Outcome, sum_tallies, write_report
 from mc2lib.pipeline.curate.decontamination import hash_folder, hash_shard, read_hashes, write_hashes
 from mc2lib.pipeline.curate.deduplication import (
     count_duplicates,
@@ -57,9 +55,9 @@ from mc2lib.pipeline.curate.deduplication import (
     forget_duplicates,
     hash_matched,
 )
-from mc2lib.pipeline.curate.draws import EXTRAS, read_report, sample_shard
 from mc2lib.pipeline.curate.duplicate_search import find_duplicates
-from mc2lib.pipeline.curate.pool_summary import NO_ENTRY, NO_LIST, first_examples, summary_text
+from mc2lib.pipeline.curate.pool_summary import NO_ENTRY, NO_LIST, first_examples
+from mc2lib.pipeline.curate.sampling import sample_shard
 from mc2lib.recipe.curation.algorithm import (
     COUNTS,
     Codes,
@@ -101,7 +99,9 @@ SAMPLING = (
     "recipe.curation.algorithm",
     "recipe.curation.pair_ids",
     "pipeline.curate.curate_pool",
-    "pipeline.curate.draws",
+    "pipeline.curate.sampling",
+    "io.column_files",
+    "io.epoch_draws",
     "pipeline.curate.duplicate_search",
     "pipeline.curate.deduplication",
     "io.curated_pool",
@@ -265,84 +265,6 @@ def curate_pool(source: PoolSource, metadata: Path, out: Path, params: CuratePoo
         for name, found in tally.get("languages", {}).items():
             found["unique"] = found["matched"] - duplicates.pairs.get(name, 0)
         return write_report(out, facts, [tally], [sampled], quarantined)
-
-
-def curate_command(root: Path, options: argparse.Namespace) -> int:
-    """Curate the pool that a command line names; prints progress and, last, the step table.
-
-    Args:
-        root: the study's folder, for params.yaml and data/metadata.
-        options: of `python -m mc2lib curate`.
-
-    Returns:
-        exit status: 0, or 3 if shards could not be read.
-
-    Raises:
-        InputError: no pair was kept; the message names the step that took most, and what to do.
-    """
-    study = load_params(root)
-    params = override(study.curate_pool, options)
-    if params.lid_model:  # `explain` may be called from elsewhere
-        params = dataclasses.replace(params, lid_model=str(Path(params.lid_model).resolve()))
-    machine = override(study.machine, options)
-    pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
-    source = open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
-    out = options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name
-    if options.paper_hygiene:
-        params = ask_paper_hygiene(params, source)
-    metadata = options.metadata or packaged_metadata(root)
-    print(f"{options.pool}: {source.format}, {len(source.shards):,} shards; curated pool in {out}", flush=True)
-    outcome = curate_pool(source, metadata, out, params, machine)
-    print(f"\n{step_text(outcome.steps)}", flush=True)
-    if not outcome.steps["left"].iloc[-1]:
-        raise nothing_kept(source, outcome)
-    print(f"\n{summary_text(outcome, read_report(out)['lost'], options.pool)}", flush=True)
-    if outcome.quarantined:
-        names = ", ".join(str(row["shard"]) for row in outcome.quarantined[:5])
-        more = f" and {len(outcome.quarantined) - 5} more" if len(outcome.quarantined) > 5 else ""
-        print(f"\nWithout {names}{more}, which could not be read: see {out / 'quarantine.json'}", flush=True)
-        return 3
-    return 0
-
-
-#: What to do where a step took all pairs.
-CURES = {
-    NO_LIST: "Name lists of these languages with --metadata, see `make metadata`.",
-    NO_ENTRY: "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
-    "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
-}
-
-
-def nothing_kept(source: PoolSource, outcome: Outcome) -> InputError:
-    """Why a curated pool is empty: the step that took most pairs, and for texts where they may stand."""
-    steps = outcome.steps[outcome.steps["epoch"] == 0]
-    rows = int(steps["left"].iloc[0])
-    if not rows:
-        return InputError(str(source.root), "holds no row", "Check that the download has ended.")
-    worst = steps.loc[steps["change"].idxmin()]
-    fault = f"of {rows:,} rows none was kept; {-int(worst['change']):,} went as '{worst['step']}'"
-    if worst["step"] != "no text":
-        return InputError(str(source.root), fault, CURES.get(str(worst["step"]), "See report.json."))
-    fields = find_fields(source.shards[0].paths[0]) if source.format == "webdataset" else []
-    names = [field.name for field in fields if field.like_text] or [field.name for field in fields] or ["NAME"]
-    told = f". {tell_fields(fields)}" if fields else ""
-    return InputError(str(source.root), fault + told, f"Say where the texts stand: --text {names[0]}.")
-
-
-def packaged_metadata(root: Path) -> Path:
-    """The folder of the study's own lists, which are built first if they are missing.
-
-    Raises:
-        RuntimeError: the stage that builds them failed.
-    """
-    folder = root / "data" / "metadata"
-    if not _stamps(folder):
-        from mc2lib.study.dvc_runs import build_stage  # DVC and the report's libraries, for this alone
-
-        print(f"{folder} holds no lists: building the packaged ones first (once, some minutes)", flush=True)
-        if build_stage(root, "metadata") != 0 or not _stamps(folder):
-            raise RuntimeError("the packaged metadata could not be built: see above, or name lists with --metadata")
-    return folder
 
 
 def ask_paper_hygiene(params: CuratePool, source: PoolSource) -> CuratePool:

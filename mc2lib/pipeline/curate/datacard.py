@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mc2lib.errors import InputError
+from mc2lib.io.curated_pool import read_report
 from mc2lib.io.files import read_json, write_json, write_table
 from mc2lib.io.lid_models import load_language_model
 from mc2lib.languages import OTHER
 from mc2lib.params import MatchRules
-from mc2lib.pipeline.curate.draws import read_report
 from mc2lib.recipe.curation.balance import is_head
 from mc2lib.recipe.curation.index import build_index
 from mc2lib.recipe.curation.lid import identify

@@ -21,13 +21,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mc2lib.engine.lock import look, read_made, remove_made, stamp, write_made
 from mc2lib.engine.shard_runs import Stop, no_room
 from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.curated_pool import count_values, duplicates_path, is_duplicate, match_path
 from mc2lib.io.files import digest, read_table
 from mc2lib.io.pools.readers import Shard, read_shard_images
+from mc2lib.io.provenance import look, read_made, remove_made, stamp, write_made
 from mc2lib.pipeline.curate.decontamination import hash_images
 from mc2lib.recipe.curation.algorithm import COUNTS, count_matches
 from mc2lib.recipe.curation.perceptual_hash import U64

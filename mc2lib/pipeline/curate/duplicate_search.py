@@ -15,21 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.engine.column_files import (
-    count_ranges,
-    group_shards,
-    open_columns,
-    read_range,
-    run_missing,
-    write_columns,
-    write_or_stop,
-)
-from mc2lib.engine.lock import read_made
-from mc2lib.engine.shard_runs import Stop
+from mc2lib.engine.shard_runs import Stop, run_missing, write_or_stop
 from mc2lib.hashing import key, mix
 from mc2lib.io.code_digest import code_digest
+from mc2lib.io.column_files import count_ranges, group_shards, open_columns, read_range, write_columns
 from mc2lib.io.curated_pool import duplicates_path
 from mc2lib.io.files import digest, read_json, read_table, remove_written, write_json
+from mc2lib.io.provenance import read_made
 from mc2lib.params import Machine
 from mc2lib.pipeline.curate.deduplication import HASHED, Kind, hash_path
 from mc2lib.recipe.curation.perceptual_hash import U64, band_masks, lowest_images, outranked

@@ -9,6 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from mc2lib.errors import InputError
+from mc2lib.io.pools.readers import PoolSource
+from mc2lib.io.pools.text_fields import find_fields, tell_fields
 from mc2lib.languages import OTHER
 from mc2lib.pipeline.curate.datacard import Outcome
 
@@ -113,3 +116,27 @@ def first_examples(parts: list[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
         for step, example in part.items():
             found.setdefault(step, dict(example))
     return found
+
+
+#: What to do where a step took all pairs.
+CURES = {
+    NO_LIST: "Name lists of these languages with --metadata, see `make metadata`.",
+    NO_ENTRY: "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
+    "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
+}
+
+
+def nothing_kept(source: PoolSource, outcome: Outcome) -> InputError:
+    """Why a curated pool is empty: the step that took most pairs, and for texts where they may stand."""
+    steps = outcome.steps[outcome.steps["epoch"] == 0]
+    rows = int(steps["left"].iloc[0])
+    if not rows:
+        return InputError(str(source.root), "holds no row", "Check that the download has ended.")
+    worst = steps.loc[steps["change"].idxmin()]
+    fault = f"of {rows:,} rows none was kept; {-int(worst['change']):,} went as '{worst['step']}'"
+    if worst["step"] != "no text":
+        return InputError(str(source.root), fault, CURES.get(str(worst["step"]), "See report.json."))
+    fields = find_fields(source.shards[0].paths[0]) if source.format == "webdataset" else []
+    names = [field.name for field in fields if field.like_text] or [field.name for field in fields] or ["NAME"]
+    told = f". {tell_fields(fields)}" if fields else ""
+    return InputError(str(source.root), fault + told, f"Say where the texts stand: --text {names[0]}.")

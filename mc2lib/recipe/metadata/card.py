@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
-from mc2lib.languages import OTHER, metadata_language, script
-from mc2lib.recipe.metadata.merge import SOURCES, Walk
+from mc2lib.languages import (
+    OTHER,
+    metadata_language,
+    script,
+)
+from mc2lib.recipe.metadata.merge import SOURCES, Merged, Walk
 
 #: First words of Unicode's names of the letters of a script, where they are not the script's name.
 _LETTERS = {
@@ -75,7 +81,7 @@ def summarise_cuts(card: pd.DataFrame) -> pd.DataFrame:
     """What became of the candidates of each source, over all languages.
 
     Args:
-        card: see `mc2lib.study.metadata_stage.make_card`; rows of `other`, which repeat those of others, are left out.
+        card: see `mc2lib.recipe.metadata.card.make_card`; rows of `other`, which repeat those of others, are left out.
 
     Returns:
         index source; `languages` that have it, and how many of their lists the cap cut (`capped`); `candidates`, which
@@ -140,3 +146,92 @@ def summarise_coverage(coverage: pd.DataFrame) -> pd.DataFrame:
             for name, rows in parts.items()
         }
     ).T
+
+
+#: Entries of English by source in the paper's list (MetaCLIP 1's), which are its caps. Source: MetaCLIP 2, §3.1.
+PAPER_ENGLISH = {"wordnet": 86_654, "unigram": 251_465, "bigram": 100_646, "title": 61_235}
+
+
+#: Columns of a card, see `make_card`.
+CARD = (
+    "language", "source", "origin", "candidates", "below_share", "beyond_cap", "cut_by_cap", "elsewhere", "entries",
+    "letters", "letters_in_script",
+)  # fmt: skip
+
+
+#: What stands for the script of `other`.
+SEVERAL = "several"
+
+
+def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
+    """The card of `build_metadata` with a row a language.
+
+    Returns:
+        index language; entries of each source and `total`; `cut_by_cap`, the sources that a cap cut and how many
+        entries it cost; `missing`, those that had nothing; `script` the language is mainly written in
+        (`other`: several), and `in_script`, the share of its entries' letters that are of it.
+    """
+    card = card.assign(cut=card["source"] + card["beyond_cap"].map(" −{:,}".format))
+    table = card.pivot(index="language", columns="source", values="entries").loc[card["language"].unique()]
+    table = table[list(SOURCES)].rename_axis(columns=None)
+    grouped = card.groupby("language", sort=False)
+    return table.assign(
+        total=table.sum(axis=1),
+        cut_by_cap=grouped.apply(lambda rows: ", ".join(rows.loc[rows["cut_by_cap"], "cut"]), include_groups=False),
+        missing=grouped.apply(
+            lambda rows: ", ".join(rows.loc[rows["candidates"] == 0, "source"]), include_groups=False
+        ),
+        script=[SEVERAL if language == OTHER else script(language) for language in table.index],
+        in_script=(grouped["letters_in_script"].sum() / grouped["letters"].sum()).round(3),
+    )
+
+
+def compare_english(card: pd.DataFrame) -> pd.DataFrame:
+    """English entries of each source beside the paper's list, which is what the caps are."""
+    english = card[card["language"] == "en"].set_index("source")
+    return pd.DataFrame(
+        {
+            "here": english.loc[list(PAPER_ENGLISH), "entries"],
+            "paper": pd.Series(PAPER_ENGLISH),
+            "origin here": english.loc[list(PAPER_ENGLISH), "origin"],
+        }
+    )
+
+
+def make_card(merged: Merged, language: str, origins: Mapping[str, str]) -> pd.DataFrame:
+    """What became of one language's sources.
+
+    Args:
+        merged: its list, and how far down each source it goes.
+        language: metadata language.
+        origins: by source, where its entries are from; empty if nowhere.
+
+    Returns:
+        a row a source of `SOURCES`: language, source, origin and candidates, which are the sum of those `below_share`
+        and `beyond_cap` (`cut_by_cap`: whether there are such), not reached; of those passed by because they stand
+        `elsewhere`, in an earlier source, or are too long or nothing but punctuation; and of the `entries` of the
+        list. Then the `letters` of these, and those of them that are of the language's main script.
+    """
+    rows = []
+    for source, walk in merged.walks.items():
+        entries = merged.table.filter(pc.equal(merged.table["source"], source))["entry"].to_pylist()
+        origin = "0..99" if source == "number" else origins.get(source, "")
+        rows.append(_card_row(language, source, origin, walk, count_letters(entries, language)))
+    return pd.DataFrame(rows, columns=list(CARD))
+
+
+def _card_row(language: str, source: str, origin: str, walk: Walk, letters: tuple[int, int]) -> dict[str, Any]:
+    below, beyond = count_cuts(walk)
+    return {
+        "language": language,
+        "source": source,
+        "origin": origin,
+        "candidates": walk.candidates,
+        "below_share": below,
+        "beyond_cap": beyond,
+        "cut_by_cap": beyond > 0,
+        "elsewhere": walk.held + walk.unusable,
+        "entries": walk.new,
+        "letters": letters[0],
+        "letters_in_script": letters[1],
+    }

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mc2lib.__main__ import main
+from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
 from mc2lib.io.pools.readers import open_pool, read_shard
 from mc2lib.io.pools.text_fields import TextField, find_fields

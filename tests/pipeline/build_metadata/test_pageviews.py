@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.pipeline.build_metadata import pageviews
-from mc2lib.pipeline.build_metadata import token_counts as counting
+from mc2lib.pipeline.build_metadata import pageviews, token_counts
 from mc2lib.pipeline.build_metadata.pageviews import (
     count_view_files,
     count_views,
@@ -28,7 +27,7 @@ NIGHT = b"aa.b x\nen.zero Dog 8 0\nde K%E4se 1 0\nzh %E7%8C%AB 1 0"
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "LEAST_BUDGET", 1 << 20)
+    monkeypatch.setattr(token_counts, "LEAST_BUDGET", 1 << 20)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.pipeline.build_metadata import token_counts as counting
+from mc2lib.pipeline.build_metadata import token_counts
 from mc2lib.pipeline.build_metadata.token_counts import count_language, merge_stored, open_counts, write_counts
 from mc2lib.recipe.metadata.count import Table, count_texts
 from mc2lib.recipe.metadata.pmi import rank_pairs, rank_words
@@ -19,9 +19,9 @@ from mc2lib.recipe.metadata.words import split_clauses
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Budgets, blocks and rounds of merging small enough that a small text fills them."""
-    monkeypatch.setattr(counting, "LEAST_BUDGET", 1 << 20)
-    monkeypatch.setattr(counting, "BLOCK", 1000)
-    monkeypatch.setattr(counting, "FAN_IN", 3)
+    monkeypatch.setattr(token_counts, "LEAST_BUDGET", 1 << 20)
+    monkeypatch.setattr(token_counts, "BLOCK", 1000)
+    monkeypatch.setattr(token_counts, "FAN_IN", 3)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,10 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_the_same_bytes_for_any_budget(texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     runs = []
-    write = counting.write_counts
-    monkeypatch.setattr(counting, "write_counts", lambda counts, folder: runs.append(folder) or write(counts, folder))
+    write = token_counts.write_counts
+    monkeypatch.setattr(
+        token_counts, "write_counts", lambda counts, folder: runs.append(folder) or write(counts, folder)
+    )
     found = {}
     for budget in (100_000_000, 4_000_000, 2_300_000):
         runs.clear()

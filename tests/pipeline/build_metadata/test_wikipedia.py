@@ -13,7 +13,6 @@ from collections import Counter
 
 import pytest
 
-from mc2lib.engine import tasks as engine
 from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.config import load_params
@@ -22,7 +21,7 @@ from mc2lib.io.files import read_json, read_table
 from mc2lib.pipeline.build_metadata import wikipedia as wikipedia_module
 from mc2lib.pipeline.build_metadata.wikipedia import build_wikipedia, find_dumps, group_wikis
 from mc2lib.schemas import METADATA
-from tests.test_study import PLUMBING, reached
+from tests.test_architecture import PLUMBING, reached
 from tests.tiny import REPOSITORY
 
 HEAD = "<mediawiki><siteinfo><namespaces><namespace key='0' /></namespaces></siteinfo>\n"
@@ -113,7 +112,7 @@ def here(monkeypatch):
     """Tasks run one after the other in this process: for what does not depend on how they are run."""
 
     def run_here(function, tasks, machine, *, describe):
-        return ((number, engine._attempt(function, task, describe(task))) for number, task in enumerate(tasks))
+        return ((number, tasks._attempt(function, task, describe(task))) for number, task in enumerate(tasks))
 
     monkeypatch.setattr("mc2lib.pipeline.build_metadata.wikipedia.run_tasks", run_here)
 

@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from benchmarks.metadata_text import excerpt
-from mc2lib.__main__ import main
+from mc2lib.commands.command_line import main
 from mc2lib.io.files import read_json, read_table
 from mc2lib.pipeline.build_metadata.token_counts import open_counts
+from mc2lib.recipe.metadata.card import summarise_card
 from mc2lib.recipe.metadata.pmi import rank_pairs
 from mc2lib.reporting.plots.metadata_plots import plot_entries, plot_scripts
 from mc2lib.schemas import METADATA
-from mc2lib.study.metadata_stage import summarise_card
 from tests.io.test_download import Site, handler
 from tests.pipeline.build_metadata.test_wikipedia import LMF
 from tests.tiny import REPOSITORY

@@ -28,39 +28,40 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from mc2lib.__main__ import main
-from mc2lib.engine import column_files as columns
-from mc2lib.engine import shard_runs as steps
+from mc2lib.commands.command_line import main
+from mc2lib.engine import shard_runs
 from mc2lib.engine.lock import claim
 from mc2lib.engine.shard_runs import no_room
 from mc2lib.engine.tasks import _attempt
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
+from mc2lib.io import column_files
+from mc2lib.io.curated_pool import open_repeats
+from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.files import is_temporary
 from mc2lib.io.match_store import open_indices
 from mc2lib.io.pools.readers import open_pool
 from mc2lib.params import CuratePool, Machine
-from mc2lib.pipeline.curate import cross_shard_images as repeats
+from mc2lib.pipeline.curate import cross_shard_images
 from mc2lib.pipeline.curate import curate_pool as module
 from mc2lib.pipeline.curate.count_reduction import add_up, read_counts, sum_group
-from mc2lib.pipeline.curate.cross_shard_images import count_repeats, find_repeats, open_repeats
+from mc2lib.pipeline.curate.cross_shard_images import count_repeats, find_repeats
 from mc2lib.pipeline.curate.curate_pool import (
     ask_paper_hygiene,
     balance_shards,
     curate_pool,
     find_languages,
     match_shard,
-    packaged_metadata,
     prepare,
 )
 from mc2lib.pipeline.curate.datacard import Outcome, explain
 from mc2lib.pipeline.curate.decontamination import hash_images
-from mc2lib.pipeline.curate.draws import draw_shards
 from mc2lib.pipeline.export import export_pool
 from mc2lib.recipe.curation.algorithm import curate
 from mc2lib.recipe.curation.index import build_index
 from mc2lib.recipe.curation.match import match_languages
 from mc2lib.schemas import MATCHES, METADATA, POOL
+from mc2lib.study.dvc_runs import packaged_metadata
 from tests.conftest import ROOT
 from tests.pools import (
     jpg,
@@ -149,7 +150,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """Runs have no workers, unless the test is marked `usefixtures("workers")`."""
     cores = pa.cpu_count()
     if "workers" not in request.fixturenames:
-        monkeypatch.setattr(steps, "run_tasks", run_in_turn)
+        monkeypatch.setattr(shard_runs, "run_tasks", run_in_turn)
     yield
     pa.set_cpu_count(cores)
 
@@ -287,14 +288,14 @@ def test_repeats_go_on_where_they_were_killed(finished: tuple[Path, Outcome], tm
     wanted = (out / "balance" / "repeats.bin").read_bytes()
     (out / "balance" / "repeats.json").unlink()
     with monkeypatch.context() as killed:
-        killed.setattr(repeats, "join_columns", stop_here)
+        killed.setattr(cross_shard_images, "join_columns", stop_here)
         with pytest.raises(KeyboardInterrupt):
             find_repeats(out, SHARDS, HERE, at_once=30)
     parts = {path: path.stat().st_mtime_ns for path in (out / "balance" / "repeats").rglob("*.bin")}
     last = max(parts, key=str)
     last.unlink()
     with monkeypatch.context() as killed:
-        killed.setattr(repeats, "join_columns", stop_here)
+        killed.setattr(cross_shard_images, "join_columns", stop_here)
         with pytest.raises(KeyboardInterrupt):
             find_repeats(out, SHARDS, HERE, at_once=30)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in parts.items() if path != last) and last.exists()
@@ -310,7 +311,7 @@ def test_a_full_disk_while_repeats_are_sorted_is_said(finished: tuple[Path, Outc
     out = tmp_path / "out"
     shutil.copytree(finished[0] / "out", out)
     (out / "balance" / "repeats.json").unlink()
-    monkeypatch.setattr(columns, "atomic", full_disk)
+    monkeypatch.setattr(column_files, "atomic", full_disk)
     with pytest.raises(InputError, match="no room to write"):
         find_repeats(out, SHARDS, HERE, at_once=30)
 

@@ -11,19 +11,19 @@ from mc2lib.io.match_store import INDEXING
 from mc2lib.pipeline.curate.curate_pool import MATCHING, SAMPLING
 from mc2lib.pipeline.curate.deduplication import HASHING
 from mc2lib.pipeline.curate.duplicate_search import SEARCHING
-from tests.test_study import reached
+from tests.test_architecture import reached
 from tests.trainer.test_training_code import copy_package, covered
 
 #: What names, reads and writes, or starts processes; and what a fingerprint holds by its content: parameters, the
 #: matches that hashes are of, the metadata that an index is of, where a shard's texts stand.
 PLUMBING = {
-    "errors", "params", "engine.lock", "io.code_digest", "engine.column_files", "engine.tasks", "io.files",
-    "engine.machine", "study.paths", "engine.shard_runs", "io.pools.text_fields",
+    "errors", "params", "engine.lock", "io.code_digest", "io.column_files", "io.provenance", "engine.tasks", "io.files",
+    "engine.machine", "io.study_paths", "engine.shard_runs", "io.pools.text_fields",
 }  # fmt: skip
 ENTRIES = {
     "indices": (("io.match_store",), INDEXING, {"schemas"}),
     "draws": (
-        ("pipeline.curate.draws", "pipeline.curate.cross_shard_images", "pipeline.curate.count_reduction"),
+        ("pipeline.curate.sampling", "pipeline.curate.cross_shard_images", "pipeline.curate.count_reduction"),
         SAMPLING,
         set(),
     ),

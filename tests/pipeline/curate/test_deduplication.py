@@ -18,21 +18,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mc2lib.__main__ import main
-from mc2lib.engine import column_files as columns
-from mc2lib.engine import shard_runs as steps
-from mc2lib.engine.lock import write_made
+from mc2lib.commands.command_line import main
+from mc2lib.engine import shard_runs
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.io.curated_pool import duplicates_path, is_duplicate
+from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.provenance import write_made
 from mc2lib.params import CuratePool
-from mc2lib.pipeline.curate import deduplication as duplicates
-from mc2lib.pipeline.curate import duplicate_search
+from mc2lib.pipeline.curate import deduplication, duplicate_search
 from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.pipeline.curate.decontamination import hash_images
 from mc2lib.pipeline.curate.deduplication import HASHED, hash_path
-from mc2lib.pipeline.curate.draws import draw_shards
 from mc2lib.pipeline.curate.duplicate_search import find_duplicates
 from mc2lib.recipe.curation.pair_ids import image_ids
 from mc2lib.recipe.curation.perceptual_hash import near_duplicates
@@ -53,7 +51,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """Runs have no workers, unless the test is marked `usefixtures("workers")`."""
     cores = pa.cpu_count()
     if "workers" not in request.fixturenames:
-        monkeypatch.setattr(steps, "run_tasks", run_in_turn)
+        monkeypatch.setattr(shard_runs, "run_tasks", run_in_turn)
     yield
     pa.set_cpu_count(cores)
 
@@ -128,7 +126,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, metadata: Path) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     pool = open_pool(write_samples(folder / "pool", samples()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "run_tasks", run_in_turn)
+        patch.setattr(shard_runs, "run_tasks", run_in_turn)
         curate_pool(pool, metadata, folder / "out", PARAMS, HERE)
     return folder
 
@@ -278,7 +276,7 @@ def test_neither_memory_nor_shards_choose(within: int, tmp_path: Path):
 def test_a_long_search_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     names = write_hashes(tmp_path, mix(np.arange(9), 1), mix(np.arange(9), 2), 1)
     monkeypatch.setattr(duplicate_search, "FEW", 8)
-    monkeypatch.setattr(columns, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(shard_runs, "REPORT_SECONDS", 0.0)
     find_duplicates(tmp_path, names, "near", 4, HERE)
     lines = [line for line in capsys.readouterr().out.splitlines() if "9 hashes compared under masks" in line]
     assert lines[0].endswith(f", 1 of {len(lines)}") and lines[-1].endswith(f", {len(lines)} of {len(lines)}")
@@ -328,7 +326,11 @@ def test_a_run_that_goes_on_makes_nothing_again(finished: Path, metadata: Path, 
     def refuse(*arguments: object) -> None:
         raise AssertionError("made again")
 
-    for where, name in ((duplicates, "_hash_pairs"), (duplicate_search, "_keep_lowest"), (duplicates, "count_matches")):
+    for where, name in (
+        (deduplication, "_hash_pairs"),
+        (duplicate_search, "_keep_lowest"),
+        (deduplication, "count_matches"),
+    ):
         monkeypatch.setattr(where, name, refuse)
     run(finished / "pool", metadata, out)
     assert result_bytes(out) == result_bytes(finished / "out")
@@ -380,7 +382,7 @@ def test_a_cut_tar_beside_a_whole_table_is_quarantined(metadata: Path, tmp_path:
 def test_a_tar_that_changes_while_it_is_hashed_is_quarantined(metadata: Path, tmp_path: Path, monkeypatch):
     pool = write_img2dataset(tmp_path / "pool", "00000", [{"caption": text} for text in TEXTS])
     write_img2dataset(pool, "00001", [{"caption": text} for text in TEXTS])
-    hash_pairs = duplicates._hash_pairs
+    hash_pairs = deduplication._hash_pairs
 
     def change(pairs, shard, kind):
         if shard.name == "00001":
@@ -388,7 +390,7 @@ def test_a_tar_that_changes_while_it_is_hashed_is_quarantined(metadata: Path, tm
                 tar.write(b"\0" * 512)
         return hash_pairs(pairs, shard, kind)
 
-    monkeypatch.setattr(duplicates, "_hash_pairs", change)
+    monkeypatch.setattr(deduplication, "_hash_pairs", change)
     [row] = run(pool, metadata, tmp_path / "out").quarantined
     assert row["shard"] == "00001" and "changed while" in row["fault"]
     assert not hash_path(tmp_path / "out", "00001").exists()
@@ -406,7 +408,7 @@ def test_a_full_disk_is_said(number: int, metadata: Path, tmp_path: Path, monkey
         return write_made(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(duplicates, "write_made", full)
+        patch.setattr(deduplication, "write_made", full)
         with pytest.raises(InputError, match="no room to write"):
             run(pool, metadata, tmp_path / "out")
     run(pool, metadata, tmp_path / "out")

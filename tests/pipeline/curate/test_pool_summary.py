@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.__main__ import main
+from mc2lib.commands.command_line import main
 from mc2lib.io.files import read_json
 from mc2lib.pipeline.curate.datacard import Outcome, count_steps
 from mc2lib.pipeline.curate.pool_summary import NO_ENTRY, NO_LIST, first_examples, summary_text

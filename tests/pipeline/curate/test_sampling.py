@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from mc2lib.errors import InputError
+from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.pools.readers import open_pool
 from mc2lib.params import CuratePool
 from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.pipeline.curate.datacard import explain
-from mc2lib.pipeline.curate.draws import draw_shards
 from mc2lib.schemas import METADATA, POOL
 from tests.pipeline.curate.test_curate_pool import HERE, run_in_turn
 

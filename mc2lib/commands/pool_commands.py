@@ -1,0 +1,251 @@
+"""Commands for a pool of one's own: metadata, curate, explain, train, export."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mc2lib.commands.command import Command
+from mc2lib.errors import InputError
+
+if TYPE_CHECKING:
+    from mc2lib.io.pools.readers import PoolSource
+
+# ---------------------------------------------------------------------- what several commands take
+
+
+def add_pool_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how to read the pool."""
+    parser.add_argument("--format", help="of the pool; by default the first that fits")
+    parser.add_argument(
+        "--text", help="what holds the texts, if its name is unusual: a column, a JSON key, a member's extension"
+    )
+    parser.add_argument("--image", help="the column that holds the images, likewise")
+    parser.add_argument("--split", default="train", help="of a data set")
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a command's tasks run on."""
+    parser.add_argument("--engine", choices=("local", "ray"), help="processes of this machine, or Ray")
+    parser.add_argument("--address", help="of a Ray cluster, host:port or auto")
+    parser.add_argument("--processes", type=int, help="workers on this machine; by default one per core")
+
+
+def open_source(options: argparse.Namespace) -> PoolSource:
+    """The pool that a command line names."""
+    from mc2lib.io.pools.readers import open_pool
+
+    pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
+    return open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
+
+
+def curated_folder(root: Path, options: argparse.Namespace) -> Path:
+    """The folder of the curated pool: `--out`, or by the pool's name."""
+    out: Path = options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name
+    return out.resolve()
+
+
+# ---------------------------------------------------------------------- metadata
+
+
+def add_metadata_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `metadata`."""
+    parser.add_argument("--languages", nargs="+", help="of params.yaml's, these only")
+    parser.add_argument("--no-fetch", action="store_true", help="use only what is in the folder")
+    parser.add_argument("--date", help="of the dumps, YYYYMMDD or latest; by default params.yaml's")
+    parser.add_argument("--days", nargs="+", metavar="YYYY-MM-DD", help="of page views; by default params.yaml's")
+    parser.add_argument("--folder", help="where everything is kept; by default params.yaml's")
+
+
+def run_metadata(root: Path, options: argparse.Namespace) -> int:
+    """`metadata`: build lists of all languages; exit status 1 if a language failed."""
+    from mc2lib.io.config import load_params
+    from mc2lib.pipeline.build_metadata.wikipedia import build_and_tell
+
+    params = load_params(root)
+    given: dict[str, Any] = {
+        "languages": options.languages and tuple(options.languages),
+        "folder": options.folder,
+        "date": options.date,
+        "days": options.days and tuple(options.days),
+    }
+    wikipedia = dataclasses.replace(
+        params.wikipedia,
+        fetch=params.wikipedia.fetch and not options.no_fetch,
+        **{name: value for name, value in given.items() if value},
+    )
+    return 1 if build_and_tell(root, dataclasses.replace(params, wikipedia=wikipedia)).failed else 0
+
+
+# ---------------------------------------------------------------------- curate
+
+
+def add_curate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `curate`; params.yaml holds what is left out."""
+    parser.add_argument("pool", metavar="POOL", help="a folder of any format that README names, or a hub data set")
+    parser.add_argument("--out", type=Path, help="where to write; by default data/curate_pool/<pool's name>")
+    add_pool_arguments(parser)
+    parser.add_argument("--metadata", type=Path, help="a folder with <language>.parquet; by default data/metadata")
+    parser.add_argument("--language", choices=("auto", "lid"), help="declared where it is, or always language id")
+    parser.add_argument("--lid-model", help="a fastText model's file; by default lid.176")
+    parser.add_argument("--lid-engine", choices=("compiled", "fasttext"), help="which code runs the model")
+    parser.add_argument("--lid-confidence", type=float, help="below this, a text's language is unknown")
+    parser.add_argument("--borders", choices=("paper", "kana", "kana_hangul"), help="scripts that need no border")
+    either = argparse.BooleanOptionalAction
+    parser.add_argument("--script-borders", action=either, default=None, help="a change of script is a border")
+    parser.add_argument("--normalise", choices=("none", "nfc", "nfkc"), help="Unicode's form of entries and texts")
+    parser.add_argument("--t-en", type=threshold, metavar="N|auto", help="English's threshold in matches")
+    parser.add_argument("--tail-share", type=float, help="p, where --t-en is auto")
+    parser.add_argument("--seed", type=int, help="of the draws")
+    parser.add_argument("--epochs", type=int, help="offline draws to write")
+    parser.add_argument("--nsfw", type=float, help="drop what the pool rates above this, 0 to 1")
+    parser.add_argument("--faces", type=int, help="drop images in which the pool found more faces than this")
+    parser.add_argument("--evaluation", help="drop this evaluation's images: a folder of them, or a hash set (.npy)")
+    parser.add_argument("--duplicates", choices=("exact", "near"), help="drop images that are in the pool already")
+    parser.add_argument("--duplicate-bits", type=int, help="perceptual hashes within this many bits are near, 0 to 16")
+    parser.add_argument("--paper-hygiene", action="store_true", help="nsfw, faces, near duplicates and --evaluation")
+    add_engine_arguments(parser)
+
+
+def threshold(text: str) -> int | str:
+    """A number of matches, or `auto`; ValueError for anything else."""
+    return text if text == "auto" else int(text)
+
+
+def run_curate(root: Path, options: argparse.Namespace) -> int:
+    """`curate`: curate a pool; prints progress and, last, the step table.
+
+    Returns:
+        exit status: 0, or 3 if shards could not be read.
+
+    Raises:
+        InputError: no pair was kept; the message names the step that took most, and what to do.
+    """
+    from mc2lib.io.config import load_params, override
+    from mc2lib.io.curated_pool import read_report
+    from mc2lib.pipeline.curate.curate_pool import ask_paper_hygiene, curate_pool
+    from mc2lib.pipeline.curate.datacard import step_text
+    from mc2lib.pipeline.curate.pool_summary import nothing_kept, summary_text
+    from mc2lib.study.dvc_runs import packaged_metadata
+
+    study = load_params(root)
+    params = override(study.curate_pool, options)
+    if params.lid_model:  # `explain` may be called from elsewhere
+        params = dataclasses.replace(params, lid_model=str(Path(params.lid_model).resolve()))
+    source = open_source(options)
+    out = options.out or curated_folder(root, options)
+    if options.paper_hygiene:
+        params = ask_paper_hygiene(params, source)
+    metadata = options.metadata or packaged_metadata(root)
+    print(f"{options.pool}: {source.format}, {len(source.shards):,} shards; curated pool in {out}", flush=True)
+    outcome = curate_pool(source, metadata, out, params, override(study.machine, options))
+    print(f"\n{step_text(outcome.steps)}", flush=True)
+    if not outcome.steps["left"].iloc[-1]:
+        raise nothing_kept(source, outcome)
+    print(f"\n{summary_text(outcome, read_report(out)['lost'], options.pool)}", flush=True)
+    if outcome.quarantined:
+        names = ", ".join(str(row["shard"]) for row in outcome.quarantined[:5])
+        more = f" and {len(outcome.quarantined) - 5} more" if len(outcome.quarantined) > 5 else ""
+        print(f"\nWithout {names}{more}, which could not be read: see {out / 'quarantine.json'}", flush=True)
+        return 3
+    return 0
+
+
+# ---------------------------------------------------------------------- explain
+
+
+def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `explain`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder that `curate` wrote")
+    parser.add_argument("text", help="any text, as an alt-text of the pool")
+    parser.add_argument("--language", help="whose metadata to match; by default language id says")
+
+
+def run_explain(root: Path, options: argparse.Namespace) -> int:
+    """`explain`: print how a curated pool's recipe looks at one text."""
+    from mc2lib.pipeline.curate.datacard import explain
+
+    print(explain(options.out, options.text, options.language).to_string(index=False))
+    return 0
+
+
+# ---------------------------------------------------------------------- train
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `train`; the scale holds the numbers that are left out."""
+    parser.add_argument("pool", metavar="POOL", help="the pool that was curated: it holds the images")
+    parser.add_argument("--out", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
+    parser.add_argument("--run", type=Path, help="where to write; by default OUT/runs/<tower>/<seed>")
+    parser.add_argument("--scale", help="a file of scales/; by default the one params.yaml names")
+    parser.add_argument("--tower", default="small", help="of the scale")
+    parser.add_argument("--tokenizer", default="gemma", choices=("gemma", "bytes"), help="its vocabulary whole")
+    parser.add_argument("--languages", default="all", choices=("english", "other", "all"), help="of the pairs")
+    parser.add_argument("--seed", type=int, default=0, help="of initialisation, order and augmentation")
+    parser.add_argument("--steps", type=int, help="optimiser steps")
+    parser.add_argument("--batch-size", type=int, help="pairs per step over all ranks")
+    parser.add_argument("--learning-rate", type=float, help="at its peak")
+    parser.add_argument("--prepare", action="store_true", help="write recipe and index of the images; start no rank")
+    add_pool_arguments(parser)
+
+
+def run_train(root: Path, options: argparse.Namespace) -> int:
+    """`train`: train on a curated pool; prints progress."""
+    from mc2lib.io.config import load_params
+    from mc2lib.pipeline.train import start_run
+
+    params = load_params(root, options.scale)
+    given = {"batch_size": options.batch_size, "steps": options.steps, "learning_rate": options.learning_rate}
+    training = dataclasses.replace(params.training, **{name: value for name, value in given.items() if value})
+    source, out = open_source(options), curated_folder(root, options)
+    run = (options.run or out / "runs" / options.tower / str(options.seed)).resolve()
+    print(f"{options.pool}: curated in {out}; run in {run}", flush=True)
+    chosen = (options.tower, options.tokenizer, options.languages, options.seed)
+    start_run(root, dataclasses.replace(params, training=training), source, out, run, *chosen, prepare=options.prepare)
+    return 0
+
+
+# ---------------------------------------------------------------------- export
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `export`."""
+    parser.add_argument("pool", metavar="POOL", help="the pool that was curated: it holds the images")
+    parser.add_argument("--out", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
+    parser.add_argument("--to", type=Path, required=True, help="a folder that is not there yet; for uids a .npy file")
+    layouts = ("webdataset", "parquet", "datasets", "uids")
+    parser.add_argument("--as", choices=layouts, required=True, dest="layout", help="what to write")
+    parser.add_argument("--epoch", type=int, default=0, help="which offline draw")
+    parser.add_argument("--rows", type=int, default=10_000, help="pairs of a written file, at most")
+    add_pool_arguments(parser)
+    add_engine_arguments(parser)
+
+
+def run_export(root: Path, options: argparse.Namespace) -> int:
+    """`export`: write curated pairs in a layout of the field's tools."""
+    from mc2lib.io.config import load_params, override
+    from mc2lib.io.curated_pool import draw_folder, read_report
+    from mc2lib.pipeline.export import export_pool
+
+    machine = override(load_params(root).machine, options)
+    out = curated_folder(root, options)
+    epochs = read_report(out)["params"]["epochs"]
+    if not 0 <= options.epoch < epochs:
+        fault = f"epoch {options.epoch} was not written, only {epochs} from 0 on"
+        raise InputError(str(out), fault, f'Run `make curate` with ARGS="--epochs {options.epoch + 1}".')
+    source = open_source(options) if options.layout == "webdataset" else None
+    curated = draw_folder(out, options.epoch)
+    written = export_pool(curated, options.layout, options.to, machine, source, options.rows)
+    print(f"{options.to}: {options.layout}, {len(written):,} files", flush=True)
+    return 0
+
+
+POOL_COMMANDS = (
+    Command("metadata", "build lists of all languages from Wikipedia's dumps", run_metadata, add_metadata_arguments),
+    Command("curate", "curate a pool of your own", run_curate, add_curate_arguments),
+    Command("explain", "print how a curated pool's recipe looks at one text", run_explain, add_explain_arguments),
+    Command("train", "train on a curated pool of your own", run_train, add_train_arguments),
+    Command("export", "write a curated pool in a layout of the field's tools", run_export, add_export_arguments),
+)

@@ -1,0 +1,67 @@
+"""Epochs of a curated pool, drawn from its matched pairs.
+
+One text is drawn per image, then each pair is kept with its keep probability. A training stream calls `draw_shards`
+with each epoch's number; offline curation draws with the same functions, so an epoch is the same either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from mc2lib.io.curated_pool import EXTRAS, open_keep, read_matches, read_report, read_rivals
+from mc2lib.recipe.curation.algorithm import draw_epoch, keep_pairs
+from mc2lib.recipe.curation.balance import Mask
+from mc2lib.schemas import CURATED
+
+
+def read_candidates(out: Path, name: str) -> pa.Table:
+    """A shard's matched pairs with their keep probabilities: what every epoch draws from.
+
+    Args:
+        out: a curated pool.
+        name: of the shard.
+
+    Returns:
+        CURATED's columns, uid and url where the pool has them, and image_id, in the pool's order; strings may be
+        dictionaries of them, as most pairs will not be drawn.
+    """
+    matches = read_matches(out, name, dictionaries=["image", "alt_text"])
+    keep = open_keep(out)
+    probability = keep_pairs(matches, keep.groups, keep.ends, keep.keep)
+    pairs = matches.append_column("keep_probability", pa.array(probability))
+    return pairs.drop_columns(["entries"])
+
+
+def take_kept(pairs: pa.Table, kept: Mask) -> pa.Table:
+    """The kept ones of `read_candidates`: CURATED, and uid and url where the pool has them."""
+    extras = [field for field in EXTRAS if field.name in pairs.column_names]
+    schema = pa.schema([*CURATED, *extras])
+    return pairs.select(schema.names).filter(pa.array(kept)).cast(schema)
+
+
+def draw_shards(out: Path, seed: int, epoch: int) -> Iterator[pa.Table]:
+    """Yield the pairs that any epoch of a curated pool keeps, shard by shard: curation online.
+
+    A training stream calls this with each epoch's number. Epochs that were written offline come out
+    the same.
+
+    Args:
+        out: of `curate_pool`.
+        seed: of the curation, for the same draws as offline.
+        epoch: any number from 0.
+
+    Raises:
+        InputError: there is no finished curated pool.
+    """
+    for place, name in enumerate(read_report(out)["shards"]):
+        yield draw_shard(out, name, place, seed, epoch)
+
+
+def draw_shard(out: Path, name: str, place: int, seed: int, epoch: int) -> pa.Table:
+    """The pairs that an epoch keeps of one shard; `place` is its number in the report's list. See `draw_shards`."""
+    pairs = read_candidates(out, name)
+    rivals = read_rivals(out, place, pairs["image_id"].to_numpy())
+    return take_kept(pairs, draw_epoch(pairs, seed, epoch, rivals))
