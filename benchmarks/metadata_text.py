@@ -105,9 +105,9 @@ def import_peer(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        cure = f"Run `python -m pip install --require-hashes -r {PEERS}`."
+        remedy = f"Run `python -m pip install --require-hashes -r {PEERS}`."
         raise InputError(
-            name, "not installed: it is measured against, and part of no environment unasked", cure
+            name, "not installed: it is measured against, and part of no environment unasked", remedy
         ) from error
 
 

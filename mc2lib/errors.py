@@ -7,21 +7,21 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Input that cannot be used; the message names the place and the cure.
+    """Input that cannot be used; the message names the place and the remedy.
 
     Args:
         place: file, key or column the fault is in.
         fault: what is wrong there.
-        cure: what the person should do about it.
+        remedy: what the person should do about it.
     """
 
-    def __init__(self, place: str, fault: str, cure: str) -> None:
-        super().__init__(f"{place}: {fault}. {cure}")
-        self.place, self.fault, self.cure = place, fault, cure
+    def __init__(self, place: str, fault: str, remedy: str) -> None:
+        super().__init__(f"{place}: {fault}. {remedy}")
+        self.place, self.fault, self.remedy = place, fault, remedy
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         """What a worker process raises must reach the one that waits for it."""
-        return InputError, (self.place, self.fault, self.cure)
+        return InputError, (self.place, self.fault, self.remedy)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -91,7 +91,7 @@ def test_the_makefile_names_its_targets() -> None:
         assert make("--dry-run", target).returncode == 0
 
 
-def test_an_old_python_is_refused_with_the_cure(tmp_path: Path) -> None:
+def test_an_old_python_is_refused_with_the_remedy(tmp_path: Path) -> None:
     """In a copy with a space in its path, where only a Python 3.10 is to be found."""
     copy = tmp_path / "a checkout"
     old = tmp_path / "bin"

@@ -86,7 +86,7 @@ def test_the_command_writes_between_the_marks_and_nowhere_else(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["no marks", BEGIN, END, f"{END} {BEGIN}", f"{BEGIN} {BEGIN} {END}"])
-def test_a_readme_without_its_marks_is_refused_with_the_cure(text):
+def test_a_readme_without_its_marks_is_refused_with_the_remedy(text):
     with pytest.raises(InputError, match=r"README\.md: its block of results is not marked\. Put the lines"):
         replace_block(text, "new", "README.md")
 

@@ -27,7 +27,7 @@ class Stop:
 
     place: str
     fault: str
-    cure: str
+    remedy: str
 
 
 def run_step(
@@ -48,11 +48,11 @@ def run_step(
     """
     for number, result in run_tasks(function, tasks, machine, describe=describe):
         if isinstance(result, Stop):
-            raise InputError(result.place, result.fault, result.cure)
+            raise InputError(result.place, result.fault, result.remedy)
         if not isinstance(result, TaskFailure):
             yield result
         elif set_aside is None:
-            raise InputError(result.place, result.fault, result.cure)
+            raise InputError(result.place, result.fault, result.remedy)
         else:
             set_aside(number, result)
 
@@ -63,8 +63,8 @@ def no_room(out: Path, error: OSError) -> Stop:
     short = error.errno is None and "requested and" in str(error)
     if error.errno not in NO_ROOM and "No space left" not in str(error) and not short:
         raise error
-    cure = "Free some space and run again: what is finished stays."
-    return Stop(str(out), f"no room to write ({error})", cure)
+    remedy = "Free some space and run again: what is finished stays."
+    return Stop(str(out), f"no room to write ({error})", remedy)
 
 
 def write_or_stop(out: Path, path: Path, columns: Iterable[npt.NDArray[Any]]) -> Stop | None:
@@ -93,7 +93,7 @@ def run_missing(
     if machine is None:
         for stop in map(function, missing):
             if stop is not None:
-                raise InputError(stop.place, stop.fault, stop.cure)
+                raise InputError(stop.place, stop.fault, stop.remedy)
         return
     shown = time.monotonic()
     for done, _ in enumerate(run_step(function, missing, machine, lambda task: str(task[1])), 1):

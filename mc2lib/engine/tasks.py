@@ -41,16 +41,16 @@ class TaskFailure:
         place: the file or key the fault is in, else the task.
         fault: what went wrong.
         attempts: how often the task was tried.
-        cure: what the person should do about it.
+        remedy: what the person should do about it.
     """
 
     place: str
     fault: str
     attempts: int
-    cure: str = "Correct the cause and run again."
+    remedy: str = "Correct the cause and run again."
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.fault}. {self.cure}"
+        return f"{self.place}: {self.fault}. {self.remedy}"
 
 
 def run_tasks(
@@ -84,7 +84,7 @@ def _attempt(function: Callable[[Any], Any], task: Any, place: str) -> Any:
     try:
         return function(task)
     except InputError as error:
-        return TaskFailure(error.place, error.fault, 1, error.cure)
+        return TaskFailure(error.place, error.fault, 1, error.remedy)
     except Exception as error:
         return TaskFailure(place, f"{type(error).__name__}: {error}", 1)
 
@@ -321,8 +321,10 @@ def _ray(machine: Machine) -> Iterator[Any]:
     try:
         ray.init(address=machine.address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        cure = "Start it with `ray start --head`, or leave machine.address out to start one here."
-        raise InputError(f"Ray at {machine.address or 'this machine'}", f"no cluster there ({error})", cure) from error
+        remedy = "Start it with `ray start --head`, or leave machine.address out to start one here."
+        raise InputError(
+            f"Ray at {machine.address or 'this machine'}", f"no cluster there ({error})", remedy
+        ) from error
     try:
         yield ray
     finally:

@@ -17,7 +17,7 @@ from mc2lib.recipe.curation.fasttext_model import FastText, Floats, Ints, parse_
 
 Engine = Literal["compiled", "fasttext"]
 
-_CURE = "Give the path of a fastText model, or none for lid.176."
+_REMEDY = "Give the path of a fastText model, or none for lid.176."
 
 
 def load_language_model(path: Path | None = None) -> FastText:
@@ -45,7 +45,7 @@ def _load(path: Path) -> FastText:
             str(path), f"cannot be read ({error.strerror})", "Give the path of a fastText model."
         ) from error
     except ValueError as error:
-        raise InputError(str(path), "is empty", _CURE) from error
+        raise InputError(str(path), "is empty", _REMEDY) from error
     return parse_model(memoryview(content), str(path))
 
 

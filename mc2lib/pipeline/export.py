@@ -134,8 +134,8 @@ def _list_curated(curated: Path, format: str) -> tuple[dict[Path, int], pa.Schem
         schemas[path] = facts.schema.to_arrow_schema().remove_metadata()
         for name in (*CURATED.names, *(["uid"] if format == "uids" else [])):
             if name not in schemas[path].names:
-                cure = "Only a pool of CommonPool has uids." if name == "uid" else "Give a curated pool."
-                raise InputError(str(path), f"column '{name}' is missing", cure)
+                remedy = "Only a pool of CommonPool has uids." if name == "uid" else "Give a curated pool."
+                raise InputError(str(path), f"column '{name}' is missing", remedy)
         if facts.num_rows:
             sizes[path] = facts.num_rows
     if not sizes:
@@ -143,8 +143,8 @@ def _list_curated(curated: Path, format: str) -> tuple[dict[Path, int], pa.Schem
     try:
         return sizes, pa.unify_schemas([schemas[path] for path in sizes])
     except pa.ArrowException as error:
-        cure = "Write them all with the same columns and types."
-        raise InputError(str(curated), f"its shards differ in their columns ({error})", cure) from error
+        remedy = "Write them all with the same columns and types."
+        raise InputError(str(curated), f"its shards differ in their columns ({error})", remedy) from error
 
 
 def _plan(

@@ -102,8 +102,8 @@ def _tars_of(source: PoolSource, out: Path) -> dict[str, tuple[Path, ...]]:
     """By the names of the curated shards the tars with their images."""
     names = read_report(out)["shards"]
     if not source.images:
-        cure = "Download it with img2dataset, curate that folder, and train on it; tars of a webdataset will do too."
-        raise InputError(str(source.root), f"this pool ({source.format}) holds no tars with images", cure)
+        remedy = "Download it with img2dataset, curate that folder, and train on it; tars of a webdataset will do too."
+        raise InputError(str(source.root), f"this pool ({source.format}) holds no tars with images", remedy)
     found = {shard.name: shard.images for shard in source.shards}
     for name in names:
         if not found.get(name):

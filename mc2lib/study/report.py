@@ -92,20 +92,20 @@ def read_thresholds(root: Path) -> pd.DataFrame:
         table = pd.read_csv(path, keep_default_na=False)
         return table.loc[table["mix"] == MIX, columns].astype({"seed": np.int64, "t": np.int64})
     except (ValueError, KeyError, UnicodeDecodeError) as error:
-        cure = "Delete it. Run `dvc repro balance`."
-        raise InputError(str(path), f"not a table of thresholds ({error})", cure) from error
+        remedy = "Delete it. Run `dvc repro balance`."
+        raise InputError(str(path), f"not a table of thresholds ({error})", remedy) from error
 
 
-def _read_tidy(path: Path, cure: str) -> pd.DataFrame:
+def _read_tidy(path: Path, remedy: str) -> pd.DataFrame:
     if not path.exists():
-        raise InputError(str(path), "no such file", cure)
+        raise InputError(str(path), "no such file", remedy)
     try:
         table = pd.read_csv(path, keep_default_na=False, dtype={"arm": str, "measure": str, "language": str})
         table = table[list(COLUMNS)].astype({"seed": np.int64, "value": np.float64})
     except (ValueError, KeyError, UnicodeDecodeError) as error:  # pandas' own parser errors are ValueErrors
-        raise InputError(str(path), f"not a table of measures ({error})", f"Delete it. {cure}") from error
+        raise InputError(str(path), f"not a table of measures ({error})", f"Delete it. {remedy}") from error
     if not np.isfinite(table["value"]).all() or table.empty:
-        raise InputError(str(path), "holds no values, or some that are not finite", f"Delete it. {cure}")
+        raise InputError(str(path), "holds no values, or some that are not finite", f"Delete it. {remedy}")
     return table
 
 

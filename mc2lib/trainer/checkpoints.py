@@ -137,7 +137,7 @@ def load_encoder(run: Path | str) -> Encoder:
     try:
         model.load_state_dict(load_file(run / "weights.safetensors"))
     except Exception as error:
-        cure = "Train it again in an empty folder."
-        raise InputError(str(run), f"weights do not fit model.json ({error})", cure) from error
+        remedy = "Train it again in an empty folder."
+        raise InputError(str(run), f"weights do not fit model.json ({error})", remedy) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Encoder(model.eval().to(device), text_encoder, description["context_length"], device)

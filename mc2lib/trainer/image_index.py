@@ -27,7 +27,7 @@ from mc2lib.recipe.curation.pair_ids import hash_strings
 from mc2lib.recipe.training.augment import Draws, draw_crops
 from mc2lib.trainer.crops import resize_crop
 
-CURE = "Fetch it again; a compressed tar must be unpacked first, for images are read out of order."
+REMEDY = "Fetch it again; a compressed tar must be unpacked first, for images are read out of order."
 
 U64 = npt.NDArray[np.uint64]
 
@@ -55,7 +55,7 @@ def write_image_index(shards: Mapping[str, Sequence[Path]], folder: Path, machin
     keys, places = [np.zeros(0, np.uint64)], [np.zeros((0, 3), np.int64)]
     for _, found in run_tasks(_list_images, list(enumerate(tars)), machine, describe=lambda task: str(task[1])):
         if isinstance(found, TaskFailure):
-            raise InputError(found.place, found.fault, found.cure)
+            raise InputError(found.place, found.fault, found.remedy)
         keys.append(found[0])
         places.append(found[1])
     every = np.concatenate(keys)
@@ -82,7 +82,7 @@ def _list_images(task: tuple[int, Path]) -> tuple[U64, npt.NDArray[np.int64]]:
                 names.append(name)
                 places.append((number, member.offset_data, member.size))
     except (tarfile.TarError, OSError) as error:
-        raise InputError(str(path), f"not a whole plain tar ({error})", CURE) from error
+        raise InputError(str(path), f"not a whole plain tar ({error})", REMEDY) from error
     return hash_strings(pa.array(names, pa.string()), _salt(number)), np.array(places, np.int64).reshape(-1, 3)
 
 
@@ -150,7 +150,7 @@ class PoolImages:
                 tried += 1
                 if tried > window.num_rows:
                     place, fault = next(iter(self.skipped.items()))
-                    raise InputError(place, f"none of {window.num_rows} images can be decoded ({fault})", CURE)
+                    raise InputError(place, f"none of {window.num_rows} images can be decoded ({fault})", REMEDY)
                 rows[i] = (rows[i] + 1) % window.num_rows
                 found[i] = self._read(self._locate(window.slice(int(rows[i]), 1))[0], draws[i])
         pixels = np.stack([image for image in found if image is not None])

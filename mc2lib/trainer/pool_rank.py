@@ -36,8 +36,8 @@ def require_same_pool(out: Path, identity: str) -> None:
         InputError: the pool is another one now, or is being curated.
     """
     if digest(pool_identity(out)) != identity:
-        cure = "Curate it as it was and run again to continue, or start another RUN, which trains on the new one."
-        raise InputError(str(out), "this pool was curated again while the run trains on it", cure)
+        remedy = "Curate it as it was and run again to continue, or start another RUN, which trains on the new one."
+        raise InputError(str(out), "this pool was curated again while the run trains on it", remedy)
 
 
 def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa.Table]:

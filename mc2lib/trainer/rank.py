@@ -242,12 +242,12 @@ def require_finite_weights(recipe: Recipe, step: int, weights: Mapping[str, torc
 def _diverged(recipe: Recipe, fault: str) -> InputError:
     training, saved = recipe.training, recipe.run / "checkpoint.pt"
     before = f"{saved} is of a step before it. " if saved.exists() else ""
-    cure = (
+    remedy = (
         f"{before}The same numbers would end the same: lower learning_rate (now {training.learning_rate:g}), set "
         f"grad_clip (now {training.grad_clip}), lengthen warmup (now {training.warmup} steps), or try another "
         f"precision (now {training.precision}); the run then starts over."
     )
-    return InputError(f"{recipe.title} ({recipe.run})", f"{fault}: training diverged", cure)
+    return InputError(f"{recipe.title} ({recipe.run})", f"{fault}: training diverged", remedy)
 
 
 def _to_tensors(

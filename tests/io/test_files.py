@@ -66,7 +66,7 @@ def test_a_truncated_table_is_refused_by_name(tmp_path: Path, keep: int) -> None
         read_table(path)
 
 
-def test_a_missing_table_names_the_cure(tmp_path: Path) -> None:
+def test_a_missing_table_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such file. Run `dvc repro`"):
         read_table(tmp_path / "t.parquet")
 

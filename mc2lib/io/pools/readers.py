@@ -62,7 +62,7 @@ IMAGE = ("image", "img", "jpg", "png", "webp")
 LOADABLE = {".parquet": "parquet", ".jsonl": "json", ".csv": "csv"}
 NSFW = {"UNLIKELY": 0.0, "UNSURE": 0.5, "NSFW": 1.0}
 
-CURE = "Fetch the shard again, or take it out of the pool."
+REMEDY = "Fetch the shard again, or take it out of the pool."
 #: What cutting or damaging a file makes the libraries raise.
 BROKEN = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError)
 
@@ -167,8 +167,8 @@ def open_pool(
             named = [_with_options(shard, options) for shard in shards]
             return PoolSource(name, root, _in_order(named, root))
     looked = FORMATS[format].looks_for if format else "; ".join(f"{n}: {f.looks_for}" for n, f in FORMATS.items())
-    cure = _way_in(root, files) or f"Looked for {looked}."
-    raise InputError(str(path), f"no pool is known here among {len(files)} files", cure)
+    remedy = _way_in(root, files) or f"Looked for {looked}."
+    raise InputError(str(path), f"no pool is known here among {len(files)} files", remedy)
 
 
 def _way_in(root: Path, files: Sequence[Path]) -> str:
@@ -232,7 +232,7 @@ def read_batches(shard: Shard, rows: int = ROWS, tally: Counter[str] | None = No
         yield from FORMATS[shard.format].read(reading)
     except BROKEN as error:
         raise InputError(
-            f"{shard.place}, after row {reading.row}", f"cannot be read ({_one_line(error)})", CURE
+            f"{shard.place}, after row {reading.row}", f"cannot be read ({_one_line(error)})", REMEDY
         ) from error
 
 
@@ -435,7 +435,7 @@ def _read_parquet(reading: _Reading, columns: Sequence[str] | None = None) -> It
         names = list(columns or _useful(file.schema_arrow.names, reading.shard))
         missing = set(names) - set(file.schema_arrow.names)
         if missing:
-            raise InputError(str(path), f"column '{min(missing)}' is missing", CURE)
+            raise InputError(str(path), f"column '{min(missing)}' is missing", REMEDY)
         batch = min(reading.rows, _rows_within(file))
         for part in file.iter_batches(batch_size=batch, columns=names):
             yield pa.Table.from_batches([part])
@@ -475,7 +475,7 @@ def _read_tar(reading: _Reading) -> Iterator[pa.Table]:
                 samples, size = [], 0
         key = found
         if extension in held:
-            raise InputError(f"{path}: {name}", "a member of this name stands here twice", CURE)
+            raise InputError(f"{path}: {name}", "a member of this name stands here twice", REMEDY)
         held[extension] = content
         size += len(content or b"")
     if held:
@@ -639,7 +639,7 @@ def _read_arrow(shard: Shard) -> Iterator[pa.Table]:
     with path.open("rb") as file:
         file.seek(max(0, file.seek(0, 2) - 8))
         if file.read() != b"\xff\xff\xff\xff\0\0\0\0":
-            raise InputError(str(path), "the Arrow stream is cut: it has no end mark", CURE)
+            raise InputError(str(path), "the Arrow stream is cut: it has no end mark", REMEDY)
     with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as stream:
         for batch in stream:
             yield pa.Table.from_batches([batch])
@@ -661,7 +661,7 @@ def _stream(shard: Shard, rows: int, images: bool) -> Iterator[pa.Table]:
     except (InputError, *BROKEN):
         raise
     except Exception as error:  # the library and its network clients raise of every kind
-        raise InputError(shard.place, f"`datasets` cannot read it ({_one_line(error)})", CURE) from error
+        raise InputError(shard.place, f"`datasets` cannot read it ({_one_line(error)})", REMEDY) from error
 
 
 def _row_keys(shard: Shard, start: int, rows: int) -> list[str]:
@@ -776,7 +776,7 @@ def _cast(column: pa.ChunkedArray, name: str, reading: _Reading) -> pa.ChunkedAr
         return column.cast(wanted)
     except pa.ArrowException as error:
         raise InputError(
-            f"{reading.shard.place}, after row {reading.row}", f"column for '{name}' ({_one_line(error)})", CURE
+            f"{reading.shard.place}, after row {reading.row}", f"column for '{name}' ({_one_line(error)})", REMEDY
         ) from error
 
 

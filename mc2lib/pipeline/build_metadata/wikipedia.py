@@ -638,7 +638,7 @@ def _run(
     name: Callable[[Any], str],
     weight: Callable[[Any], int],
 ) -> tuple[dict[str, Any], dict[str, tuple[str, str, str]]]:
-    """Run tasks and tell how far they are; results, and faults as (place, fault, cure), by the tasks' names."""
+    """Run tasks and tell how far they are; results, and faults as (place, fault, remedy), by the tasks' names."""
     results: dict[str, Any] = {}
     faults: dict[str, tuple[str, str, str]] = {}
     total = sum(map(weight, tasks))
@@ -648,7 +648,7 @@ def _run(
         task = tasks[number]
         done += weight(task)
         if isinstance(result, TaskFailure):
-            faults[name(task)] = (result.place, result.fault, result.cure)
+            faults[name(task)] = (result.place, result.fault, result.remedy)
             print(f"{what} | failed: {result}", flush=True)
         else:
             results[name(task)] = result

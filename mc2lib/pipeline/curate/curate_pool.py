@@ -282,12 +282,12 @@ def ask_paper_hygiene(params: CuratePool, source: PoolSource) -> CuratePool:
     Source: MetaCLIP 2, appendix; the paper gives no thresholds, and these are ours.
     """
     if params.evaluation is None:
-        cure = "Give the folder of ImageNet's images, or a hash set of them (.npy): --evaluation FOLDER."
-        raise InputError("paper hygiene", "no images of ImageNet to keep out", cure)
+        remedy = "Give the folder of ImageNet's images, or a hash set of them (.npy): --evaluation FOLDER."
+        raise InputError("paper hygiene", "no images of ImageNet to keep out", remedy)
     first = next(read_batches(source.shards[0], rows=1), None)
-    for name, cure in RATINGS.items():
+    for name, remedy in RATINGS.items():
         if first is not None and name not in first.column_names:
-            raise InputError("paper hygiene", f"{source.shards[0].place} has no field '{name}'", cure)
+            raise InputError("paper hygiene", f"{source.shards[0].place} has no field '{name}'", remedy)
     asked = dataclasses.replace(
         params,
         nsfw=0.5 if params.nsfw is None else params.nsfw,
@@ -406,11 +406,11 @@ def _changed(setup: _Setup) -> str | None:
 
 def _refuse_change(setup: _Setup) -> None:
     if name := _changed(setup):
-        raise InputError(str(setup.metadata / name), CHANGED, CHANGED_CURE)
+        raise InputError(str(setup.metadata / name), CHANGED, CHANGED_REMEDY)
 
 
 CHANGED = "changed while the pool was being curated with it"
-CHANGED_CURE = "Run again: shards matched with the old metadata will be matched again."
+CHANGED_REMEDY = "Run again: shards matched with the old metadata will be matched again."
 
 
 # ---------------------------------------------------------------------- match
@@ -444,8 +444,8 @@ def _end_with(out: Path, shards: Sequence[str]) -> Callable[[int, TaskFailure], 
     """Ends the run where a shard fails that was matched before: a file of ours is broken."""
 
     def end(number: int, failure: TaskFailure) -> None:
-        cure = f"Delete {match_path(out, shards[number])} and run again."
-        raise InputError(failure.place, failure.fault, cure)
+        remedy = f"Delete {match_path(out, shards[number])} and run again."
+        raise InputError(failure.place, failure.fault, remedy)
 
     return end
 
@@ -465,7 +465,7 @@ def _read_known(out: Path) -> dict[str, Any]:
 
 def _quarantine(name: str, failure: TaskFailure) -> dict[str, Any]:
     print(f"quarantined: {failure}", flush=True)
-    row = {"shard": name, "place": failure.place, "fault": failure.fault, "cure": failure.cure}
+    row = {"shard": name, "place": failure.place, "fault": failure.fault, "remedy": failure.remedy}
     return row | {"attempts": failure.attempts}
 
 
@@ -478,7 +478,7 @@ def _write_quarantine(out: Path, quarantined: list[dict[str, Any]], shards: int,
         (out / "quarantine.json").unlink(missing_ok=True)
     if not matched:
         fault = f"none of {shards} shards could be read; the first: {quarantined[0]['fault']}"
-        raise InputError(quarantined[0]["place"], fault, f"{quarantined[0]['cure']} See quarantine.json too.")
+        raise InputError(quarantined[0]["place"], fault, f"{quarantined[0]['remedy']} See quarantine.json too.")
 
 
 def _shard_place(task: tuple[Shard, _Setup, Any]) -> str:
@@ -508,7 +508,7 @@ def match_shard(task: tuple[Shard, _Setup, Mapping[str, list[Any] | None]]) -> _
     if _changed(setup):
         matches.unlink()
         counts.unlink()
-        return Stop(str(setup.metadata / str(_changed(setup))), CHANGED, CHANGED_CURE)
+        return Stop(str(setup.metadata / str(_changed(setup))), CHANGED, CHANGED_REMEDY)
     for path in paths:
         if stamp(path) != seen[str(path)][:2]:
             counts.unlink()
@@ -801,7 +801,7 @@ def _write_entries(setup: _Setup, total: Mapping[str, Any], keep: Floats, ends: 
             metadata = read_table(path, columns=["entry", "source"], dictionaries=["source"])
             size = len(total[name])
             if metadata.num_rows != size:
-                raise InputError(str(path), CHANGED, CHANGED_CURE)
+                raise InputError(str(path), CHANGED, CHANGED_REMEDY)
             columns = [
                 pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), pa.array([name])),
                 np.arange(size, dtype=np.int32),
@@ -860,4 +860,4 @@ def _say_disk_fault(out: Path) -> Iterator[None]:
             raise InputError(
                 place, f"no access ({error.strerror or error})", "Check the path and its owner."
             ) from error
-        raise InputError(stop.place, stop.fault, stop.cure) from error
+        raise InputError(stop.place, stop.fault, stop.remedy) from error

@@ -71,9 +71,9 @@ def _note_lists(languages: pd.DataFrame) -> str:
         return ""
     names = [str(name) for name in without.sort_values("pairs", ascending=False)["language"]]
     named = [name for name in names if name != OTHER][:NAMED_LANGUAGES]
-    cure = f'build them with `make metadata LANGUAGES="{" ".join(named)}"`' if named else "build more lists"
+    remedy = f'build them with `make metadata LANGUAGES="{" ".join(named)}"`' if named else "build more lists"
     share = without["pairs"].sum() / pairs
-    return f"{share:.0%} of the texts are in languages without a list: {cure} and name them with --metadata"
+    return f"{share:.0%} of the texts are in languages without a list: {remedy} and name them with --metadata"
 
 
 def _note_matches(languages: pd.DataFrame) -> str:
@@ -119,7 +119,7 @@ def first_examples(parts: list[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
 
 
 #: What to do where a step took all pairs.
-CURES = {
+REMEDIES = {
     NO_LIST: "Name lists of these languages with --metadata, see `make metadata`.",
     NO_ENTRY: "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
     "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
@@ -135,7 +135,7 @@ def nothing_kept(source: PoolSource, outcome: Outcome) -> InputError:
     worst = steps.loc[steps["change"].idxmin()]
     fault = f"of {rows:,} rows none was kept; {-int(worst['change']):,} went as '{worst['step']}'"
     if worst["step"] != "no text":
-        return InputError(str(source.root), fault, CURES.get(str(worst["step"]), "See report.json."))
+        return InputError(str(source.root), fault, REMEDIES.get(str(worst["step"]), "See report.json."))
     fields = find_fields(source.shards[0].paths[0]) if source.format == "webdataset" else []
     names = [field.name for field in fields if field.like_text] or [field.name for field in fields] or ["NAME"]
     told = f". {tell_fields(fields)}" if fields else ""

@@ -51,7 +51,7 @@ Doubles: TypeAlias = npt.NDArray[np.float64]
 #: A number inside compiled code, which gives it a width of its own.
 Number: TypeAlias = Any
 
-_CURE = "Give a whole fastText classifier (.bin or .ftz), such as lid.176.ftz."
+_REMEDY = "Give a whole fastText classifier (.bin or .ftz), such as lid.176.ftz."
 
 
 class Vocabulary(NamedTuple):
@@ -177,7 +177,7 @@ class _Reader:
 
     def refuse(self, fault: str) -> None:
         """Raise: the file is no model that can be used."""
-        raise InputError(self.name, f"{fault} (at byte {self.at:,})", _CURE)
+        raise InputError(self.name, f"{fault} (at byte {self.at:,})", _REMEDY)
 
     def require(self, holds: bool, fault: str) -> None:
         """Raise with `fault` unless it `holds`."""

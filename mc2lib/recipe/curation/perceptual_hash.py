@@ -204,8 +204,8 @@ def _find_near(hashes: U64, masked: U64, known: U64, known_masked: U64, within: 
 
 def _check_within(within: int) -> None:
     if not 0 <= within <= FARTHEST:
-        cure = f"Give 0 to {FARTHEST}: unrelated images are about 32 bits apart."
-        raise InputError("within", f"{within} bits", cure)
+        remedy = f"Give 0 to {FARTHEST}: unrelated images are about 32 bits apart."
+        raise InputError("within", f"{within} bits", remedy)
 
 
 def flagged(table: pa.Table, nsfw: float | None = None, faces: int | None = None) -> Bools:

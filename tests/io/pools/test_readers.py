@@ -627,7 +627,7 @@ def test_a_cut_file_is_an_error_or_all_of_its_rows(whole_files, format, data):
     try:
         read = texts_of(read_shard(shard))
     except InputError as error:
-        assert shard.paths[0].name in error.place and error.cure
+        assert shard.paths[0].name in error.place and error.remedy
         return
     if format == "wat":  # between two gzip members nothing says that more should follow
         assert read == texts[: len(read)] and (cut == 0 or gzip.decompress(content[:cut]))

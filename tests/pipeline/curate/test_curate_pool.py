@@ -823,11 +823,11 @@ def test_paper_hygiene_asks_for_all_that_the_paper_did_or_says_what_is_missing(t
     assert (asked.nsfw, asked.faces, asked.duplicates, asked.evaluation) == (0.5, 0, "near", "imagenet")
     kept = ask_paper_hygiene(replace(given, nsfw=0.9, faces=2, duplicates="exact"), source)
     assert (kept.nsfw, kept.faces, kept.duplicates) == (0.9, 2, "exact")
-    for number, (field, cure) in enumerate((("punsafe", "'nsfw' or 'punsafe'"), ("face_bboxes", "'face_bboxes'"))):
+    for number, (field, remedy) in enumerate((("punsafe", "'nsfw' or 'punsafe'"), ("face_bboxes", "'face_bboxes'"))):
         row = {"caption": "cat", "punsafe": 0.1, "face_bboxes": [[0.1] * 4]}
         del row[field]
         write_img2dataset(tmp_path / str(number), "00000", [row])
-        with pytest.raises(InputError, match=f"has no field.*Add a column {cure}"):
+        with pytest.raises(InputError, match=f"has no field.*Add a column {remedy}"):
             ask_paper_hygiene(given, open_pool(tmp_path / str(number)))
     write_commonpool(tmp_path / "meta" / "0.parquet", ["a" * 32], ["cat"])
     table = pq.read_table(tmp_path / "meta" / "0.parquet").append_column("punsafe", pa.array([0.1]))

@@ -119,6 +119,6 @@ def test_a_pool_is_drawn_as_the_recipe_says(seed: int, tmp_path: Path, monkeypat
         assert said["keep"].iloc[-1] == pytest.approx(keep[row[0]], abs=1e-12)
 
 
-def test_a_folder_without_a_curated_pool_is_named_with_its_cure(tmp_path: Path):
+def test_a_folder_without_a_curated_pool_is_named_with_its_remedy(tmp_path: Path):
     with pytest.raises(InputError, match=r"no curated pool here\. Run `make curate"):
         next(draw_shards(tmp_path, 0, 0))

@@ -59,7 +59,7 @@ def test_icu_is_split_clauses():
         ("ja", "mecab", "pip install 'fugashi"),
     ],
 )
-def test_what_cannot_be_had_is_refused_with_the_cure(
+def test_what_cannot_be_had_is_refused_with_the_remedy(
     language: str, name: str, says: str, monkeypatch: pytest.MonkeyPatch
 ):
     for module in ("botok", "jieba", "fugashi", "pythainlp"):
