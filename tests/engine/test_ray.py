@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.effects import test_wikipedia
 
 from mc2lib.engine.tasks import TaskFailure, run_tasks
 from mc2lib.io.match_store import open_indices
@@ -22,6 +21,7 @@ from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.pipeline.curate.duplicate_search import find_duplicates
 from mc2lib.pipeline.export import export_pool
 from tests.engine.tasks import die_until, give_lambda, square_or_fail
+from tests.pipeline.build_metadata import test_wikipedia
 from tests.pipeline.curate.test_curate_pool import HERE, SHARDS, result_bytes, write_metadata, write_pool
 from tests.pipeline.curate.test_deduplication import PARAMS, samples, write_samples
 

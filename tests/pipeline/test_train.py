@@ -123,7 +123,7 @@ def test_ranks_share_the_stream_and_a_later_step_needs_no_earlier_one(study, tmp
 
 def test_a_killed_run_continues_to_the_same_weights(study, trained, tmp_path):
     run = tmp_path / "run"
-    code = "import sys; from tests.effects import test_pool_training as t; import pathlib as p"
+    code = "import sys; from tests.pipeline import test_train as t; import pathlib as p"
     code += "; t.train(p.Path(sys.argv[1]), p.Path(sys.argv[2]))"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(study), str(run)],

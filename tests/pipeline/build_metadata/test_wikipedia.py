@@ -353,7 +353,7 @@ def test_a_build_that_was_killed_goes_on_to_the_same_bytes(built):
     first = lists(root)
     for name in ("metadata", "work"):
         shutil.rmtree(root / "wikipedia" / name)
-    code = "import sys, pathlib; from tests.effects import test_wikipedia as t\n"
+    code = "import sys, pathlib; from tests.pipeline.build_metadata import test_wikipedia as t\n"
     code += "if __name__ == '__main__': t.build_wikipedia(pathlib.Path(sys.argv[1]), t.make_params())"
     run = subprocess.Popen(
         [sys.executable, "-c", code, str(root)],
