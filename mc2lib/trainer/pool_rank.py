@@ -16,8 +16,9 @@ from mc2lib.errors import InputError
 from mc2lib.io.curated_pool import match_path, pool_identity, read_report
 from mc2lib.io.epoch_draws import draw_shard
 from mc2lib.io.files import digest, read_json, write_json
-from mc2lib.params import Machine, Tower, Training, parse_section
+from mc2lib.params import Machine, Tower, Training
 from mc2lib.recipe.training.budget import Plan
+from mc2lib.sections import build
 from mc2lib.trainer.distributed import Rank
 from mc2lib.trainer.image_index import PoolImages
 from mc2lib.trainer.rank import Recipe, process_group, train_run
@@ -74,7 +75,7 @@ def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
     if not (run / "recipe.json").exists():
         raise InputError(str(run), "no recipe.json here", "Write it with `make train POOL=... ARGS=--prepare`.")
     content = read_json(run / "recipe.json")
-    training = parse_section(Training, content["training"], f"{run / 'recipe.json'}: training")
+    training = build(Training, content["training"], f"{run / 'recipe.json'}: training")
     tower = Tower(**content["tower"])
     out, seed = Path(content["curated"]), content["seed"]
     plan = Plan(training.batch_size, training.steps)
