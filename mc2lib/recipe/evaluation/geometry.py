@@ -1,11 +1,12 @@
-"""Alignment and uniformity of an embedding: how near true pairs are, how evenly all is spread."""
+"""Embedding quality: how near true pairs are, how evenly all is spread, and how far images are from texts."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from mc2lib.errors import InputError
-from mc2lib.recipe.evaluation.zero_shot import Features
+from mc2lib.recipe.evaluation.zero_shot import BLOCK, Features
 
 
 def alignment(images: Features, texts: Features) -> float:
@@ -20,8 +21,34 @@ def alignment(images: Features, texts: Features) -> float:
 
     Source: Wang and Isola, 2020; MetaCLIP 2, §4 (embedding quality).
     """
+    return float(np.mean(squared_distances(images, texts)))
+
+
+def squared_distances(images: Features, texts: Features) -> npt.NDArray[np.float64]:
+    """Squared distance of each pair, whose mean is the alignment.
+
+    Args:
+        images: float [n, d], rows of length one.
+        texts: float [n, d], rows of length one; row i is true of image i.
+    """
     difference = images.astype(np.float64) - texts.astype(np.float64)
-    return float(np.mean(np.sum(difference * difference, axis=1)))
+    return np.asarray(np.sum(difference * difference, axis=1))
+
+
+def modality_gap(images: Features, texts: Features) -> float:
+    """Distance between the mean image and the mean text; 0 if both kinds are spread over the same place.
+
+    Args:
+        images: float [n, d], rows of length one.
+        texts: float [m, d], rows of length one.
+
+    Returns:
+        a number in 0..2.
+
+    Source: Liang et al., 2022 (Mind the gap).
+    """
+    difference = images.mean(axis=0, dtype=np.float64) - texts.mean(axis=0, dtype=np.float64)
+    return float(np.linalg.norm(difference))
 
 
 def uniformity(features: Features) -> float:
@@ -42,8 +69,12 @@ def uniformity(features: Features) -> float:
     if n < 2:
         raise InputError("uniformity", f"{n} rows make no pair", "Give two or more.")
     rows = features.astype(np.float64)
-    gram = rows @ rows.T
-    squared = np.diag(gram)
-    distance = np.clip(squared[:, None] + squared[None, :] - 2 * gram, 0, None)
-    total = np.exp(-2 * distance).sum() - n  # each row's pair with itself adds exp(0)
+    at_once = max(1, BLOCK // n)
+    blocks = [slice(begin, begin + at_once) for begin in range(0, n, at_once)]
+    # by the same product as below, so that a row's distance to itself is exactly 0
+    squared = np.concatenate([np.diag(rows[block] @ rows[block].T) for block in blocks])
+    total = -float(n)  # each row's pair with itself adds exp(0)
+    for block in blocks:
+        distance = np.clip(squared[block, None] + squared[None, :] - 2 * (rows[block] @ rows.T), 0, None)
+        total += float(np.exp(-2 * distance).sum())
     return float(np.log(max(total, np.finfo(np.float64).tiny) / (n * (n - 1))))

@@ -1,4 +1,4 @@
-"""Zero-shot classification: an image's class is the one whose prompts lie nearest to it."""
+"""Zero-shot classification: an image's class is the one whose prompts are nearest to it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from mc2lib.errors import InputError
 Features = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 Ranks = npt.NDArray[np.int64]
+
+#: Similarities that are held at once: bounds the memory, changes no result.
+BLOCK = 1 << 24
 
 
 def normalise(features: Features) -> Features:
@@ -28,7 +31,7 @@ def class_embeddings(prompts: Features, classes: Labels, count: int) -> Features
     """Mean prompt of each class: normalise, mean, normalise.
 
     Args:
-        prompts: float [p, d], one row a prompt.
+        prompts: float [p, d], one row per prompt.
         classes: int [p], the class 0..count-1 each prompt belongs to.
         count: number of classes.
 
@@ -40,12 +43,13 @@ def class_embeddings(prompts: Features, classes: Labels, count: int) -> Features
 
     Source: OpenAI's CLIP evaluation, as MetaCLIP 2, §4, uses it.
     """
-    prompts_a_class = np.bincount(classes, minlength=count)
-    if len(prompts_a_class) > count or prompts_a_class.min() == 0:
+    sizes = np.bincount(classes, minlength=count)
+    if len(sizes) > count or sizes.min() == 0:
         fault = f"not every class of 0..{count - 1} has prompts, or others do"
         raise InputError("prompts", fault, "Prompt each class.")
-    total = np.zeros((count, prompts.shape[1]), dtype=prompts.dtype)
-    np.add.at(total, classes, normalise(prompts))
+    order = slice(None) if (classes[1:] >= classes[:-1]).all() else np.argsort(classes, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    total = np.add.reduceat(normalise(prompts)[order], starts, axis=0)
     return normalise(total)  # the length of the sum is divided out, so the sum serves as the mean
 
 
@@ -63,10 +67,14 @@ def rank_classes(images: Features, classes: Features, labels: Labels) -> Ranks:
     Returns:
         int64 [n], 0 where the own class is the single most similar one.
     """
-    similarity = images @ classes.T
-    own = np.take_along_axis(similarity, labels[:, None], axis=1)
-    # The own class is never below itself, so it is counted once and taken off.
-    return np.count_nonzero(~(similarity < own), axis=1).astype(np.int64) - 1
+    ranks = np.zeros(len(images), np.int64)
+    rows = max(1, BLOCK // max(1, len(classes)))
+    for begin in range(0, len(images), rows):
+        similarity = images[begin : begin + rows] @ classes.T
+        own = np.take_along_axis(similarity, labels[begin : begin + rows, None], axis=1)
+        # The own class is never below itself, so it is counted once and taken off.
+        ranks[begin : begin + rows] = np.count_nonzero(~(similarity < own), axis=1) - 1
+    return ranks
 
 
 def share_within(ranks: Ranks, k: int) -> float:
