@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mc2lib
+from mc2lib.commands.evaluation_commands import EVALUATION_COMMANDS
 from mc2lib.commands.pool_commands import POOL_COMMANDS
 from mc2lib.commands.study_commands import STUDY_COMMANDS
 from mc2lib.errors import InputError
 
 #: Every command, by name.
-COMMANDS = {command.name: command for command in (*STUDY_COMMANDS, *POOL_COMMANDS)}
+COMMANDS = {command.name: command for command in (*STUDY_COMMANDS, *POOL_COMMANDS, *EVALUATION_COMMANDS)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,62 @@
+"""Commands that measure models: evaluate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mc2lib.commands.command import Command
+from mc2lib.errors import InputError
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `evaluate`."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="the folder of a run, of an open_clip model or of a transformers model; or open_clip's NAME:WEIGHTS",
+    )
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        default=["paper"],
+        help="benchmarks, patterns such as 'xm*', 'paper' for all of the paper's, or paths of sets of your own",
+    )
+    parser.add_argument("--data", type=Path, help="where the benchmarks are; by default data/benchmarks")
+    parser.add_argument("--out", type=Path, help="where to write; by default data/evaluation/<model>")
+    parser.add_argument("--languages", nargs="+", default=[], help="of each benchmark these only")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="to run the model in")
+    parser.add_argument("--skip-broken", action="store_true", help="leave out images that are missing or broken")
+    parser.add_argument("--against", type=Path, help="another evaluation's folder, to compare with")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks: here or missing, and how to get each")
+
+
+def run_evaluate(root: Path, options: argparse.Namespace) -> int:
+    """`evaluate`: measure a model on benchmarks; exit status 3 if some of the paper's are not here."""
+    from mc2lib.pipeline.evaluate.run import EvaluationRequest, evaluate_model, list_benchmarks
+
+    data = (options.data or root / "data" / "benchmarks").resolve()
+    if options.list:
+        print(list_benchmarks(data))
+        return 0
+    if not options.model:
+        raise InputError("evaluate", "no model is named", "Name one: make evaluate MODEL=/path/to/run TASK='xm*'.")
+    out = options.out or root / "data" / "evaluation" / options.model.strip("/").replace("/", "_").replace(":", "_")
+    request = EvaluationRequest(
+        model=options.model,
+        tasks=tuple(options.tasks),
+        data=data,
+        out=out.resolve(),
+        cache=root / "data" / "evaluation" / "features",
+        languages=tuple(options.languages),
+        precision=options.precision,
+        skip_broken=options.skip_broken,
+        against=options.against,
+    )
+    return 3 if evaluate_model(request) else 0
+
+
+EVALUATION_COMMANDS = (
+    Command("evaluate", "measure any CLIP on the paper's benchmarks or your own", run_evaluate, add_evaluate_arguments),
+)
