@@ -7,6 +7,8 @@
 #   make trial ARM=name   one arm on the validation styles, in a temporary folder; SET="training.steps=640 …" to tune
 #   make curate POOL=dir  a pool of your own, of any known format, to a curated one [OUT=dir ARGS=…]
 #   make train POOL=dir   CLIP on that pool as it was curated, a new draw each epoch [OUT=… RUN=… SCALE=workstation ARGS=…]
+#   make evaluate MODEL=… any CLIP on the paper's benchmarks or your own sets [TASK="xm* /path/to/set" DATA=dir LIST=1 ARGS=…]
+#   make evaluate POOL=dir  a run of yours on the images that it never saw [OUT=… RUN=… ARGS=…]
 #   make export POOL=dir  its curated pairs as webdataset, parquet, datasets or uids: AS=webdataset TO=dir [OUT=… ARGS=…]
 #   make metadata         lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
 #   make readme           README's block of results, written anew from results/
@@ -15,7 +17,7 @@
 #   make bench WHAT=study seconds, memory and pairs/s, stage by stage
 #   make check            ruff and mypy
 #   make env              only the virtual environment
-#   make peers            with what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL)
+#   make peers            with what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL), mteb, clip-benchmark
 #   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
 
 PYTHON ?=
@@ -29,13 +31,17 @@ AS ?=
 TO ?=
 ARGS ?=
 SET ?=
+MODEL ?=
+TASK ?=
+DATA ?=
+LIST ?=
 LANGUAGES ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate train export metadata readme lab plan bench check env peers clean
+.PHONY: help repro test smoke arm trial curate train evaluate export metadata readme lab plan bench check env peers clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -64,6 +70,10 @@ curate: env
 train: env
 	@test -n "$(POOL)" || { echo "error: name the pool: make train POOL=/path/to/pool, after make curate" >&2; exit 2; }
 	@$(python) -m mc2lib train "$(POOL)" $(if $(OUT),--out "$(OUT)") $(if $(RUN),--run "$(RUN)") $(if $(SCALE),--scale "$(SCALE)") $(ARGS)
+
+evaluate: env
+	@test -n "$(MODEL)$(RUN)$(POOL)$(LIST)" || { echo "error: name a model or a pool: make evaluate MODEL=/path/to/run TASK='xm*', or LIST=1 for what there is" >&2; exit 2; }
+	@$(python) -m mc2lib evaluate $(if $(MODEL)$(RUN),"$(or $(MODEL),$(RUN))") $(if $(TASK),--tasks $(foreach task,$(TASK),'$(task)')) $(if $(DATA),--data "$(DATA)") $(if $(POOL),--pool "$(POOL)" $(if $(OUT),--curated "$(OUT)"),$(if $(OUT),--out "$(OUT)")) $(if $(LIST),--list) $(ARGS)
 
 export: env
 	@test -n "$(POOL)" && test -n "$(AS)" && test -n "$(TO)" || { echo "error: name pool, layout and target: make export POOL=/path/to/pool AS=webdataset TO=/path/to/target, after make curate" >&2; exit 2; }
@@ -109,6 +119,7 @@ env:
 
 peers: env
 	@$(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r benchmarks/requirements.lock
+	@$(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes --no-deps -r benchmarks/evaluation.lock
 
 clean: env
 	@$(python) -m mc2lib clean

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         its exit status: 0 done, 1 failed, 2 the input cannot be used, 3 done without the shards that
-        could not be read.
+        could not be read, or without the benchmarks that are not here.
     """
     options = parse_arguments(arguments)
     try:

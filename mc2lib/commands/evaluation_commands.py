@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mc2lib.commands.command import Command
+from mc2lib.commands.pool_commands import add_pool_arguments, curated_folder, open_source
 from mc2lib.errors import InputError
 
 
@@ -20,41 +21,53 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks",
         nargs="+",
-        default=["paper"],
-        help="benchmarks, patterns such as 'xm*', 'paper' for all of the paper's, or paths of sets of your own",
+        help="benchmarks, patterns such as 'xm*', 'paper' for all of the paper's, or paths of sets of your own; by "
+        "default paper, or with --pool its held-out images alone",
     )
     parser.add_argument("--data", type=Path, help="where the benchmarks are; by default data/benchmarks")
-    parser.add_argument("--out", type=Path, help="where to write; by default data/evaluation/<model>")
+    parser.add_argument("--out", type=Path, help="where to write; by default data/measured/<model>")
+    parser.add_argument("--cache", type=Path, help="where features of all models are kept; by default data/features")
     parser.add_argument("--languages", nargs="+", default=[], help="of each benchmark these only")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="to run the model in")
     parser.add_argument("--skip-broken", action="store_true", help="leave out images that are missing or broken")
     parser.add_argument("--against", type=Path, help="another evaluation's folder, to compare with")
+    parser.add_argument("--pool", help="a pool that was curated and trained on: measure on its held-out images")
+    parser.add_argument("--curated", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
+    add_pool_arguments(parser)
     parser.add_argument("--list", action="store_true", help="list the benchmarks: here or missing, and how to get each")
 
 
 def run_evaluate(root: Path, options: argparse.Namespace) -> int:
     """`evaluate`: measure a model on benchmarks; exit status 3 if some of the paper's are not here."""
+    from mc2lib.io.benchmarks.benchmark_set import Benchmark
+    from mc2lib.io.benchmarks.held_out_pool import open_held_out
     from mc2lib.pipeline.evaluate.run import EvaluationRequest, evaluate_model, list_benchmarks
 
     data = (options.data or root / "data" / "benchmarks").resolve()
     if options.list:
         print(list_benchmarks(data))
         return 0
+    more: tuple[Benchmark, ...] = ()
+    if options.pool:
+        curated = curated_folder(root, argparse.Namespace(pool=options.pool, out=options.curated))
+        options.model = options.model or str(curated / "runs" / "small" / "0")
+        run = Path(options.model) if (Path(options.model) / "model.json").exists() else None
+        more = (open_held_out(open_source(options), curated, run),)
     if not options.model:
         raise InputError("evaluate", "no model is named", "Name one: make evaluate MODEL=/path/to/run TASK='xm*'.")
-    out = options.out or root / "data" / "evaluation" / options.model.strip("/").replace("/", "_").replace(":", "_")
+    out = options.out or root / "data" / "measured" / options.model.strip("/").replace("/", "_").replace(":", "_")
     request = EvaluationRequest(
         model=options.model,
-        tasks=tuple(options.tasks),
+        tasks=tuple(options.tasks or ([] if options.pool else ["paper"])),
         data=data,
         out=out.resolve(),
-        cache=root / "data" / "evaluation" / "features",
+        cache=(options.cache or root / "data" / "features").resolve(),
         languages=tuple(options.languages),
         precision=options.precision,
         skip_broken=options.skip_broken,
         against=options.against,
     )
-    return 3 if evaluate_model(request) else 0
+    return 3 if evaluate_model(request, more) else 0
 
 
 EVALUATION_COMMANDS = (

@@ -188,12 +188,19 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, help="pairs per step over all ranks")
     parser.add_argument("--learning-rate", type=float, help="at its peak")
     parser.add_argument("--prepare", action="store_true", help="write recipe and index of the images; start no rank")
+    parser.add_argument(
+        "--hold-out",
+        type=float,
+        default=0.01,
+        help="share of the images that no run sees, for evaluation; by default 0.01",
+    )
     add_pool_arguments(parser)
 
 
 def run_train(root: Path, options: argparse.Namespace) -> int:
     """`train`: train on a curated pool; prints progress."""
     from mc2lib.io.config import load_params
+    from mc2lib.io.curated_pool import hold_out
     from mc2lib.pipeline.train import start_run
 
     params = load_params(root, options.scale)
@@ -201,6 +208,7 @@ def run_train(root: Path, options: argparse.Namespace) -> int:
     training = dataclasses.replace(params.training, **{name: value for name, value in given.items() if value})
     source, out = open_source(options), curated_folder(root, options)
     run = (options.run or out / "runs" / options.tower / str(options.seed)).resolve()
+    hold_out(out, options.hold_out)
     print(f"{options.pool}: curated in {out}; run in {run}", flush=True)
     chosen = (options.tower, options.tokenizer, options.languages, options.seed)
     start_run(root, dataclasses.replace(params, training=training), source, out, run, *chosen, prepare=options.prepare)

@@ -16,7 +16,7 @@ from mc2lib.io.column_files import (
     Columns,
     open_columns,
 )
-from mc2lib.io.files import read_json, read_table
+from mc2lib.io.files import read_json, read_table, write_json
 from mc2lib.recipe.curation.algorithm import Codes
 from mc2lib.recipe.curation.balance import U64, Floats, Mask
 from mc2lib.recipe.curation.pair_ids import find_rows
@@ -54,6 +54,8 @@ def count_values(column: pa.ChunkedArray | pa.Array) -> dict[str, int]:
     return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
 
 
+#: Says which share of the images is held out of training.
+HELD_OUT = "held_out.json"
 EXTRAS = [pa.field("uid", pa.string()), pa.field("url", pa.string())]
 
 
@@ -95,7 +97,37 @@ def pool_identity(out: Path) -> dict[str, Any]:
         if not path.exists():
             raise InputError(str(path), "no such file", "Run `make curate POOL=...` to its end first.")
         found[name] = read_json(path)[key]
+    if share := read_held_out(out):
+        found["held_out"] = share
     return found
+
+
+def read_held_out(out: Path) -> float:
+    """The share of a curated pool's images that no training stream sees; 0 where none are held out."""
+    path = out / HELD_OUT
+    return float(read_json(path)["share"]) if path.exists() else 0.0
+
+
+def hold_out(out: Path, share: float) -> None:
+    """Hold a share of a curated pool's images out of all training from now on, for evaluation.
+
+    Once said it stays, and a pool that a run has seen whole holds nothing out: what was trained on is no test.
+
+    Args:
+        out: a curated pool.
+        share: of its images, 0 to 1; 0 holds none out.
+
+    Raises:
+        InputError: another share was held out before.
+    """
+    path = out / HELD_OUT
+    if path.exists():
+        before = read_held_out(out)
+        if before != share:
+            fault = f"{before:g} of the images are held out already, not {share:g}"
+            raise InputError(str(path), fault, f"Add --hold-out {before:g}; or curate into another OUT.")
+    elif share and not any((out / "runs").glob("**/recipe.json")):
+        write_json({"share": share}, path)
 
 
 def draw_folder(out: Path, epoch: int) -> Path:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mc2lib.io.curated_pool import EXTRAS, open_keep, read_matches, read_report, read_rivals
+from mc2lib.hashing import key, uniform
+from mc2lib.io.curated_pool import EXTRAS, open_keep, read_held_out, read_matches, read_report, read_rivals
 from mc2lib.recipe.curation.algorithm import draw_epoch, keep_pairs
-from mc2lib.recipe.curation.balance import Mask
+from mc2lib.recipe.curation.balance import U64, Mask
 from mc2lib.schemas import CURATED
 
 
@@ -46,7 +47,7 @@ def draw_shards(out: Path, seed: int, epoch: int) -> Iterator[pa.Table]:
     """Yield the pairs that any epoch of a curated pool keeps, shard by shard: curation online.
 
     A training stream calls this with each epoch's number. Epochs that were written offline come out
-    the same.
+    the same, but for the images that are held out for evaluation.
 
     Args:
         out: of `curate_pool`.
@@ -63,5 +64,16 @@ def draw_shards(out: Path, seed: int, epoch: int) -> Iterator[pa.Table]:
 def draw_shard(out: Path, name: str, place: int, seed: int, epoch: int) -> pa.Table:
     """The pairs that an epoch keeps of one shard; `place` is its number in the report's list. See `draw_shards`."""
     pairs = read_candidates(out, name)
-    rivals = read_rivals(out, place, pairs["image_id"].to_numpy())
-    return take_kept(pairs, draw_epoch(pairs, seed, epoch, rivals))
+    image_ids = pairs["image_id"].to_numpy()
+    kept = draw_epoch(pairs, seed, epoch, read_rivals(out, place, image_ids))
+    return take_kept(pairs, kept & ~is_held_out(image_ids, read_held_out(out)))
+
+
+def is_held_out(image_ids: U64, share: float) -> Mask:
+    """Which images no training stream sees: an even share of them, by their ids alone.
+
+    Args:
+        image_ids: uint64 [n].
+        share: of all images, 0 to 1.
+    """
+    return uniform(image_ids, key("held out")) < share

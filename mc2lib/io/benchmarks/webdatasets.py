@@ -33,7 +33,7 @@ MEAN_PER_CLASS = ("caltech101", "fgvc_aircraft", "flowers", "pets")
 
 @dataclass
 class TarImages:
-    """Images of a webdataset's tars, read in order; one tar is held at a time.
+    """Images of a webdataset's tars, read in order; those of one tar are held at a time.
 
     Args:
         paths: the tars.
@@ -54,7 +54,8 @@ class TarImages:
         tar, member = self.places[index]
         held = self._held
         if held[0] != tar:
-            members = read_members(self.paths[tar], lambda name: split_name(name)[1] in IMAGES)
+            wanted = {member for number, member in self.places if number == tar}
+            members = read_members(self.paths[tar], wanted.__contains__)
             held = self._held = (tar, {name: content for name, content in members if content is not None})
         if member not in held[1]:
             raise OSError("the tar has changed")

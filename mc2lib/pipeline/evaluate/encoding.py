@@ -47,6 +47,11 @@ class Group:
         if self.world > 1:
             torch.distributed.barrier()
 
+    def leave(self) -> None:
+        """Part, at the very end."""
+        if self.world > 1:
+            torch.distributed.destroy_process_group()
+
 
 def join_group() -> Group:
     """The group that torchrun describes in the environment; a process alone is its own."""

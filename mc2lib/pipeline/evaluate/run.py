@@ -75,6 +75,7 @@ def evaluate_model(request: EvaluationRequest, more: tuple[Benchmark, ...] = ())
     tables = [evaluate_benchmark(encoding, benchmark, options) for benchmark in (*opened, *more)]
     if group.rank == 0:
         _report(request, pd.concat([table for table in tables if table is not None]), lacking)
+    group.leave()
     return [name for name in lacking if name not in asked]
 
 

@@ -296,7 +296,7 @@ def test_the_command_lists_evaluates_compares_and_draws(tmp_path, xm3600, capsys
     for i in range(6):
         write(mine / ("cat", "dog")[i % 2] / f"{i}.jpg", IMAGES[i])
     write(mine / "prompts.json", json.dumps({"en": ["a {}"]}))
-    common = ["--data", str(tmp_path)]
+    common = ["--data", str(tmp_path), "--cache", str(tmp_path / "cache")]
     assert main(["evaluate", "--list", *common]) == 0
     listed = capsys.readouterr().out
     assert "* xm3600" in listed and "36 languages: here" in listed

@@ -35,7 +35,8 @@ class TrainedRun:
             raise InputError(str(run / "model.json"), "its tower says no image_size", "Train it again.")
         self._size = size
         self.device = choose_device()
-        self._encoder.device = self.device
+        self._encoder.device = self.device  # a rank's own GPU
+        self._encoder.model.to(self.device)
         ids = self._encoder.text_encoder(list(PROBE), self._encoder.context_length).tolist()
         self.digest = digest_model(self._encoder.model, [size, ids, precision])
 

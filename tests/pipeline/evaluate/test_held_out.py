@@ -1,0 +1,113 @@
+"""A pool of one's own, from curation over training to evaluation: what is measured with was never trained on."""
+
+import dataclasses
+import unicodedata
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mc2lib.commands.command_line import main
+from mc2lib.errors import InputError
+from mc2lib.io.benchmarks.held_out_pool import FEWEST, open_held_out
+from mc2lib.io.config import load_params
+from mc2lib.io.curated_pool import hold_out, match_path, pool_identity, read_held_out, read_matches
+from mc2lib.io.epoch_draws import draw_shards, is_held_out
+from mc2lib.io.pools.readers import open_pool
+from mc2lib.params import CuratePool, Machine
+from mc2lib.pipeline.curate.curate_pool import curate_pool
+from mc2lib.pipeline.train import start_run
+from tests.conftest import ROOT
+from tests.pipeline.curate.test_curate_pool import TEXTS, write_metadata
+from tests.pools import jpg, write_tar
+
+HERE = Machine(processes=1, checkpoint_seconds=1e9)
+SHARE, SEED = 0.3, 3
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Two tars; every fifth text is one that many images have, in other case and width."""
+    folder = tmp_path_factory.mktemp("own")
+    for shard in range(2):
+        members = []
+        for i in range(150):
+            text = f"{TEXTS[i % 3]} {shard} {i}" if i % 5 else (TEXTS[0], f"{TEXTS[0]} ", TEXTS[0].title())[i % 3]
+            members += [(f"{i:05d}.jpg", jpg(i + shard, 40)), (f"{i:05d}.txt", text.encode())]
+        write_tar(folder / "pool" / f"{shard:05d}.tar", members)
+    metadata = write_metadata(folder / "metadata")
+    curate_pool(open_pool(folder / "pool"), metadata, folder / "out", CuratePool(t_en=50, seed=SEED), HERE)
+    hold_out(folder / "out", SHARE)
+    return folder
+
+
+def plain(text):
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def test_no_image_and_no_text_of_the_set_is_in_any_epoch_of_training(study):
+    benchmark = open_held_out(open_pool(study / "pool"), study / "out")
+    trained_texts, trained_images = set(), set()
+    for epoch in range(30):
+        for table in draw_shards(study / "out", SEED, epoch):
+            trained_texts |= set(map(plain, table["alt_text"].to_pylist()))
+            trained_images |= set(table["pair_id"].to_pylist())
+    asked = {plain(text) for language in benchmark.languages for text in benchmark.task.captions(language).texts}
+    assert len(asked) > FEWEST and len(trained_texts) > 50
+    assert not asked & trained_texts and plain(TEXTS[0]) in trained_texts
+    held = [read_matches(study / "out", name, ["pair_id", "image_id"]) for name in ("00000", "00001")]
+    mask = [is_held_out(table["image_id"].to_numpy(), SHARE) for table in held]
+    ids = {one for table, of in zip(held, mask, strict=True) for one in table["pair_id"].to_numpy()[of].tolist()}
+    assert ids and not ids & trained_images
+    count = sum(map(len, held))
+    assert 0.2 < len(ids) / count < 0.4  # about the share
+
+
+def test_each_caption_is_of_its_own_image(study):
+    benchmark = open_held_out(open_pool(study / "pool"), study / "out")
+    for language in benchmark.languages:
+        captions = benchmark.task.captions(language)
+        for image, text in zip(captions.images.tolist(), captions.texts, strict=True):
+            shard, number = map(int, text.split()[-2:])
+            assert benchmark.images.read(image) == jpg(number + shard, 40)
+    assert benchmark.images.find_missing() == [] and len(set(benchmark.images.names)) == len(benchmark.images.names)
+    assert "0.3 of the images are held out" in benchmark.remarks[0]
+
+
+def test_a_share_once_said_stays_and_changes_the_pools_identity(study, tmp_path):
+    assert read_held_out(study / "out") == SHARE and pool_identity(study / "out")["held_out"] == SHARE
+    hold_out(study / "out", SHARE)
+    with pytest.raises(InputError, match=r"0.3 of the images are held out already, not 0.01"):
+        hold_out(study / "out", 0.01)
+    assert read_held_out(tmp_path) == 0.0
+    (tmp_path / "runs" / "small" / "0").mkdir(parents=True)
+    (tmp_path / "runs" / "small" / "0" / "recipe.json").write_text("{}")
+    hold_out(tmp_path, 0.5)
+    assert read_held_out(tmp_path) == 0.0  # a run has seen all of it
+
+
+def test_a_pool_that_holds_nothing_out_is_told_how(study, tmp_path):
+    with pytest.raises(InputError, match=r"no images are held out of training here. Train with `make train`"):
+        open_held_out(open_pool(study / "pool"), tmp_path)
+    assert match_path(study / "out", "00000").exists()
+
+
+def test_from_training_to_the_report_by_the_commands(study, tmp_path, capsys):
+    params = load_params(ROOT, "smoke")
+    training = dataclasses.replace(params.training, batch_size=16, steps=3)
+    params = dataclasses.replace(params, training=training, machine=HERE)
+    run = study / "out" / "runs" / "small" / "0"
+    start_run(ROOT, params, open_pool(study / "pool"), study / "out", run, "small", "bytes")
+    capsys.readouterr()
+    command = ["evaluate", "--pool", str(study / "pool"), "--curated", str(study / "out"), "--out", str(tmp_path / "a")]
+    command += ["--cache", str(tmp_path / "cache")]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "0.3 of the images are held out" in said and "training draws from" in said
+    table = pd.read_csv(tmp_path / "a" / "report.csv")
+    assert set(table["benchmark"]) == {"held-out"} and (table["n"] >= 10).all()
+    hits = table[table["metric"].str.contains("_r")]["value"]
+    assert ((hits >= 0) & (hits <= 1)).all() and np.isfinite(hits).all()
+    (run / "recipe.json").write_text((run / "recipe.json").read_text().replace('"pool": "', '"pool": "0'))
+    assert main(command) == 2
+    assert "was not trained on" in capsys.readouterr().err
