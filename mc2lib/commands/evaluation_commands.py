@@ -41,12 +41,14 @@ def run_evaluate(root: Path, options: argparse.Namespace) -> int:
     """`evaluate`: measure a model on benchmarks; exit status 3 if some of the paper's are not here."""
     from mc2lib.io.benchmarks.benchmark_set import Benchmark
     from mc2lib.io.benchmarks.held_out_pool import open_held_out
-    from mc2lib.pipeline.evaluate.run import EvaluationRequest, evaluate_model, list_benchmarks
+    from mc2lib.io.benchmarks.registry import list_benchmarks
 
     data = (options.data or root / "data" / "benchmarks").resolve()
     if options.list:
         print(list_benchmarks(data))
         return 0
+    from mc2lib.pipeline.evaluate.run import EvaluationRequest, evaluate_model  # torch, which a list does without
+
     more: tuple[Benchmark, ...] = ()
     if options.pool:
         curated = curated_folder(root, argparse.Namespace(pool=options.pool, out=options.curated))

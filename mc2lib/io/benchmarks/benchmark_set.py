@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +71,30 @@ class ImageFiles:
             except OSError:
                 found.append(None)
         return found
+
+
+class Recent:
+    """The last few parts of a set's files that were read, for threads that read images nearly in order.
+
+    Args:
+        load: reads a part.
+        limit: how many are kept: threads at the border of two parts need both.
+    """
+
+    def __init__(self, load: Callable[[int], Any], limit: int = 3) -> None:
+        self._load, self._limit = load, limit
+        self._held: OrderedDict[int, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, part: int) -> Any:
+        """A part, read unless it is among the last few."""
+        with self._lock:
+            if part not in self._held:
+                while len(self._held) >= self._limit:
+                    self._held.popitem(last=False)
+                self._held[part] = self._load(part)
+            self._held.move_to_end(part)
+            return self._held[part]
 
 
 class Prompts(NamedTuple):

@@ -279,3 +279,20 @@ def open_benchmark(name: str, data: Path) -> Benchmark:
         fault = f"{name} lacks {', '.join(need.replace('|', ' or ') for need in lacking)}"
         raise InputError(str(data / adapter.folder), fault, f"Get {adapter.fetch}.")
     return adapter.open(data / adapter.folder)
+
+
+def list_benchmarks(data: Path) -> str:
+    """Every benchmark: whether it is here, and if not what is missing and how to get it.
+
+    Args:
+        data: the benchmarks' folder.
+    """
+    lines = [f"benchmarks in {data} ('{PAPER}' asks for those with *)"]
+    for name, adapter in find_adapters(data).items():
+        lacking = [need.replace("|", " or ") for need in adapter.find_lacking(data)]
+        mark = "*" if adapter.paper else " "
+        state = f"missing {', '.join(lacking)}" if lacking else "here"
+        lines.append(f"{mark} {name:18} {adapter.title}: {state}")
+        if lacking:
+            lines.append(f"    get {adapter.fetch}, into {adapter.folder}/")
+    return "\n".join(lines)

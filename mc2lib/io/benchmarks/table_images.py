@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mc2lib.errors import InputError
-from mc2lib.io.benchmarks.benchmark_set import digest_of
+from mc2lib.io.benchmarks.benchmark_set import Recent, digest_of
 
 REMEDY = "Fetch the set again."
 
@@ -33,8 +32,7 @@ class ParquetImages:
     names: tuple[str, ...]
     _ends: np.ndarray = field(init=False, repr=False)
     _groups: list[tuple[Path, int]] = field(init=False, repr=False)
-    _held: tuple[int, Any] = field(default=(-1, None), init=False, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _recent: Recent = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         sizes: list[int] = []
@@ -44,18 +42,18 @@ class ParquetImages:
             sizes += [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
             self._groups += [(path, i) for i in range(metadata.num_row_groups)]
         self._ends = np.cumsum(sizes, dtype=np.int64)
+        self._recent = Recent(self._read_group)
+
+    def _read_group(self, group: int) -> Any:
+        path, number = self._groups[group]
+        with pq.ParquetFile(path) as file:
+            return file.read_row_group(number, columns=[self.column]).column(self.column)
 
     def read(self, index: int) -> bytes:
         """One image's bytes; OSError if the row holds none."""
         group = int(np.searchsorted(self._ends, index, side="right"))
         row = index - (int(self._ends[group - 1]) if group else 0)
-        with self._lock:
-            if self._held[0] != group:
-                path, number = self._groups[group]
-                with pq.ParquetFile(path) as file:
-                    table = file.read_row_group(number, columns=[self.column])
-                self._held = (group, table.column(self.column))
-            value = self._held[1][row].as_py()
+        value = self._recent.get(group)[row].as_py()
         content = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(content, bytes):
             raise OSError("the row holds no image bytes")

@@ -7,7 +7,7 @@ image and a `.cls` with its class. The 26 sets of SLIP's suite are among DataCom
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from mc2lib.io.benchmarks.benchmark_set import (
     Benchmark,
     Classification,
     Prompts,
+    Recent,
     digest_files,
     digest_of,
     require_distinct,
@@ -33,7 +34,7 @@ MEAN_PER_CLASS = ("caltech101", "fgvc_aircraft", "flowers", "pets")
 
 @dataclass
 class TarImages:
-    """Images of a webdataset's tars, read in order; those of one tar are held at a time.
+    """Images of a webdataset's tars, read in order; those of two tars are held at a time.
 
     Args:
         paths: the tars.
@@ -42,7 +43,15 @@ class TarImages:
 
     paths: tuple[Path, ...]
     places: tuple[tuple[int, str], ...]
-    _held: tuple[int, dict[str, bytes]] = (-1, {})
+    _recent: Recent = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._recent = Recent(self._read_tar, limit=2)
+
+    def _read_tar(self, tar: int) -> dict[str, bytes]:
+        wanted = {member for number, member in self.places if number == tar}
+        members = read_members(self.paths[tar], wanted.__contains__)
+        return {name: content for name, content in members if content is not None}
 
     @property
     def names(self) -> list[str]:
@@ -52,14 +61,10 @@ class TarImages:
     def read(self, index: int) -> bytes:
         """One image's bytes; OSError if the tar no longer has it."""
         tar, member = self.places[index]
-        held = self._held
-        if held[0] != tar:
-            wanted = {member for number, member in self.places if number == tar}
-            members = read_members(self.paths[tar], wanted.__contains__)
-            held = self._held = (tar, {name: content for name, content in members if content is not None})
-        if member not in held[1]:
+        held = self._recent.get(tar)
+        if member not in held:
             raise OSError("the tar has changed")
-        return held[1][member]
+        return bytes(held[member])
 
     def find_missing(self) -> list[int]:
         """None: the tars were read to list them."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mc2lib.errors import InputError
 from mc2lib.io.benchmarks.benchmark_set import Benchmark
-from mc2lib.io.benchmarks.registry import PAPER, choose_benchmarks, find_adapters, open_benchmark
+from mc2lib.io.benchmarks.registry import choose_benchmarks, find_adapters, open_benchmark
 from mc2lib.io.files import atomic
 from mc2lib.pipeline.evaluate.encoding import Encoding, join_group
 from mc2lib.pipeline.evaluate.evaluate import Options, evaluate_benchmark
@@ -101,20 +101,3 @@ def _report(request: EvaluationRequest, table: pd.DataFrame, lacking: list[str])
         write_table(difference, request.out / "against.csv")
         shown = difference.to_string(index=False, float_format=lambda value: f"{value:.4f}")
         print(f"\nless {request.against}, by paired bootstrap:\n{shown}", flush=True)
-
-
-def list_benchmarks(data: Path) -> str:
-    """Every benchmark: whether it is here, and if not what is missing and how to get it.
-
-    Args:
-        data: the benchmarks' folder.
-    """
-    lines = [f"benchmarks in {data} ('{PAPER}' asks for those with *)"]
-    for name, adapter in find_adapters(data).items():
-        lacking = [need.replace("|", " or ") for need in adapter.find_lacking(data)]
-        mark = "*" if adapter.paper else " "
-        state = f"missing {', '.join(lacking)}" if lacking else "here"
-        lines.append(f"{mark} {name:18} {adapter.title}: {state}")
-        if lacking:
-            lines.append(f"    get {adapter.fetch}, into {adapter.folder}/")
-    return "\n".join(lines)

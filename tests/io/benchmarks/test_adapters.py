@@ -9,6 +9,7 @@ import pytest
 from mc2lib.errors import InputError
 from mc2lib.io.benchmarks.aligned_captions import open_flickr30k_200, open_xtd10, open_xtd200
 from mc2lib.io.benchmarks.babel_imagenet import open_babel_imagenet
+from mc2lib.io.benchmarks.benchmark_set import Recent
 from mc2lib.io.benchmarks.cvqa import open_cvqa
 from mc2lib.io.benchmarks.dollar_street import open_dollar_street, open_dollar_street_location
 from mc2lib.io.benchmarks.geode import open_geode, open_geode_location
@@ -316,6 +317,15 @@ def test_parquet_groups_are_read_once_in_order(tmp_path, monkeypatch):
         pq.ParquetFile, "read_row_group", lambda self, i, **rest: (reads.append(i), plain(self, i, **rest))[1]
     )
     assert [found.images.read(i) for i in range(6)] == GREY and len(reads) == 4
+
+
+def test_threads_at_the_border_of_two_parts_read_neither_twice():
+    loaded = []
+    recent = Recent(lambda part: loaded.append(part) or part * 10, limit=2)
+    assert [recent.get(part) for part in (0, 0, 1, 0, 1, 1, 2, 1, 2)] == [0, 0, 10, 0, 10, 10, 20, 10, 20]
+    assert loaded == [0, 1, 2]
+    recent.get(0)
+    assert loaded == [0, 1, 2, 0]
 
 
 def test_a_row_without_an_image_is_an_error_of_reading(tmp_path):
