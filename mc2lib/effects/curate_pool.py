@@ -64,7 +64,7 @@ from mc2lib.effects.indices import open_indices, write_indices
 from mc2lib.effects.language_model import Engine, load_classifier
 from mc2lib.effects.matches import count_values, match_path
 from mc2lib.effects.pool_summary import NO_ENTRY, NO_LIST, first_examples, summary_text
-from mc2lib.effects.readers import PoolSource, Shard, open_pool, read_batches
+from mc2lib.effects.readers import PoolSource, Shard, holds_images, open_pool, read_batches
 from mc2lib.effects.repeats import count_repeats, find_repeats
 from mc2lib.effects.steps import Stop, no_room, run_step
 from mc2lib.effects.text_fields import find_fields, tell_fields
@@ -284,6 +284,7 @@ def curate_command(root: Path, options: argparse.Namespace) -> int:
 #: What to do where a step took all pairs.
 CURES = {
     NO_LIST: "Name lists of these languages with --metadata, see `make metadata`.",
+    "no image": "Name an image key.jpg (png, webp …), its text key.txt: what follows a name's first dot is its kind.",
     NO_ENTRY: "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
     "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
 }
@@ -384,7 +385,7 @@ def _check_place(out: Path, source: PoolSource) -> None:
 
 
 def _check_images(params: CuratePool, source: PoolSource) -> None:
-    if params.duplicates and not any(shard.images or shard.format.startswith("datasets") for shard in source.shards):
+    if params.duplicates and not any(map(holds_images, source.shards)):
         raise InputError("duplicates", "this pool holds no images", "Download it with img2dataset, or leave it out.")
 
 
