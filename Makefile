@@ -123,7 +123,7 @@ writers: env
 	fi
 
 pools: writers
-	@$(python) -m tests.effects.written_table
+	@$(python) -m tests.effects.curations
 
 clean: env
 	@$(python) -m mc2lib clean
