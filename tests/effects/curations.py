@@ -40,7 +40,8 @@ class Outcome:
 
     Args:
         status: exit status of `curate`.
-        message: its last words where it is not 0, or those of `export`.
+        message: its last words where it is not 0, or those of `export`, without this machine's paths.
+        said: the same, as it was printed.
         steps: what each step of the table adds or takes, zeros left out.
         kept: the curated pairs.
         images: by text the image that `export` gives.
@@ -49,6 +50,7 @@ class Outcome:
 
     status: int
     message: str = ""
+    said: str = ""
     steps: dict[str, int] | None = None
     kept: pa.Table | None = None
     images: dict[str, bytes] | None = None
@@ -80,13 +82,14 @@ class Curations:
         asked = ["--metadata", str(self.lists), "--processes", "1", "--t-en", "1000", *options]
         status, said, error = command("curate", str(pool), "--out", str(out / "out"), *asked)
         if status == 2:
-            return Outcome(status, _without_paths(error, work))
+            return Outcome(status, _without_paths(error, work), error)
         kept = [pq.read_table(path) for path in sorted((out / "out" / "curated" / "0").rglob("*.parquet"))]
         told, images = self._export(pool, out, options)
         message = told or (said.strip().splitlines()[-1] if status else "")
         return Outcome(
             status,
             _without_paths(message.replace(str(out / "out"), "OUT"), work),
+            message,
             read_steps(out / "out"),
             pa.concat_tables(kept, promote_options="default"),
             images,
@@ -111,7 +114,7 @@ class Curations:
     def _cure(self, layout: Layout, refusal: Outcome, work: Path) -> Outcome:
         if layout.cure == "text":
             return self._curate(work / "written", work, "--text", re.findall(r"--text (\w+)", refusal.message)[0])
-        line = re.findall(r"mkdir pool && .*", refusal.message)[0].replace("POOL", str(work / "written"))
+        line = re.findall(r"mkdir pool && .*", refusal.said)[0]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         subprocess.run(line, shell=True, check=True, cwd=work, env=os.environ | {"PATH": path})
         return self._curate(work / "pool", work)
@@ -127,8 +130,8 @@ def command(*arguments: str) -> tuple[int, str, str]:
 
 def _without_paths(message: str, work: Path) -> str:
     places = {work / "written": "POOL", work.parent / "drawings": "ELSEWHERE"}
-    for place, name in places.items():
-        message = message.replace(str(place), name)
+    for place, name in places.items():  # a path with a space is quoted in a command
+        message = message.replace(f"'{place}'", name).replace(str(place), name)
     return " ".join(message.split())
 
 
