@@ -11,7 +11,7 @@ from mc2lib.errors import InputError, nearest
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.curated_pool import pool_identity, read_report
 from mc2lib.io.files import digest, file_digest, read_json, write_json
-from mc2lib.io.pools.readers import PoolSource
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.params import Languages, Params
 from mc2lib.trainer.image_index import write_image_index
 from mc2lib.trainer.launch import CODE, count_ranks, launch

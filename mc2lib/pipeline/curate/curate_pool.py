@@ -41,7 +41,8 @@ from mc2lib.io.curated_pool import EXTRAS, count_values, match_path
 from mc2lib.io.files import atomic, digest, file_digest, read_json, read_table, write_json
 from mc2lib.io.lid_models import Engine, load_classifier
 from mc2lib.io.match_store import open_indices, write_indices
-from mc2lib.io.pools.readers import PoolSource, Shard, holds_images, read_batches
+from mc2lib.io.pools.open_pool import holds_images, read_batches
+from mc2lib.io.pools.shards import PoolSource, Shard
 from mc2lib.io.provenance import look, read_made, remove_made, stamp, write_made
 from mc2lib.languages import OTHER
 from mc2lib.params import CuratePool, Machine, MatchRules
@@ -88,7 +89,7 @@ MATCHING = (
     "io.image_decoder",
     "pipeline.curate.decontamination",
     "io.lid_models",
-    "io.pools.readers",
+    "io.pools",
     "io.tars",
     "hashing",
     "languages",

@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mc2lib.errors import InputError
-from mc2lib.io.pools.readers import FORMATS, Shard, open_pool, read_batches, read_shard, read_shard_images
+from mc2lib.io.pools.open_pool import FORMATS, open_pool, read_batches, read_shard, read_shard_images
+from mc2lib.io.pools.shards import Shard
 from mc2lib.io.tars import BLOCK, read_images, read_members
 from mc2lib.recipe.curation.pair_ids import image_ids
 from mc2lib.schemas import POOL, WEB, check
@@ -378,7 +379,7 @@ def test_batches_hold_what_the_shard_holds(tmp_path, rows):
 
 
 def test_long_texts_make_small_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("mc2lib.io.pools.readers.BYTES", 3 << 20)
+    monkeypatch.setattr("mc2lib.io.pools.parquet_tables.BYTES", 3 << 20)
     rng = np.random.default_rng(0)
     texts = [bytes(rng.integers(97, 123, 1 << 20, dtype=np.uint8)).decode() for _ in range(5)]
     write_commonpool(tmp_path / "0.parquet", [f"{i:032x}" for i in range(5)], texts)
@@ -538,7 +539,7 @@ def test_a_record_of_gigabytes_is_passed_over(tmp_path, monkeypatch):
     bomb = wat_member("http://b.example/", b'{"IMG@/src": "' + b"0" * 3000 + b'"}')
     pages = [wat_record(f"http://{name}.example/", links) for name in "ac"]
     write_wat(tmp_path / "a.warc.wat.gz", [pages[0], bomb, pages[1]])
-    monkeypatch.setattr("mc2lib.io.pools.readers.LARGEST", 2000)
+    monkeypatch.setattr("mc2lib.io.pools.common_crawl.LARGEST", 2000)
     tally = Counter()
     assert read_shard(open_pool(tmp_path).shards[0], tally).num_rows == 2
     assert tally["passed over: too large a record"] == 1
@@ -552,7 +553,9 @@ def test_a_damaged_footer_does_not_end_the_process(place, tmp_path):
     shard = open_pool(tmp_path).shards[0]
     content[-place] ^= 2
     (tmp_path / "a.parquet").write_bytes(content)
-    code = f"from mc2lib.io.pools.readers import *; read_shard({shard!r})".replace("PosixPath", "Path")
+    code = (
+        f"from pathlib import PosixPath; from mc2lib.io.pools.open_pool import Shard, read_shard; read_shard({shard!r})"
+    )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 1 and "InputError" in run.stderr and "a.parquet" in run.stderr
 
