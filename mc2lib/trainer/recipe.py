@@ -16,6 +16,7 @@ from mc2lib.params import Languages, Tokenizer, Tower, Training, parse_section
 from mc2lib.recipe.training.budget import Plan
 
 NAME = "recipe.json"
+REMEDY = "Start the run again: that writes its recipe anew."
 #: Modules that every run's weights follow from: an edit of one trains every run again.
 CODE = (
     "hashing",
@@ -123,8 +124,8 @@ def read_recipe(run: Path) -> Recipe:
     try:
         recipe = parse_section(Recipe, _read_content(path), f"{path}: recipe")
         _check(recipe, path)
-    except InputError as error:
-        raise InputError(error.place, error.fault, "Start the run again: that writes its recipe anew.") from error
+    except InputError as error:  # whoever reads JSON or parameters knows another remedy
+        raise InputError(error.place, error.fault, REMEDY) from error
     return recipe
 
 
@@ -142,10 +143,10 @@ def _read_content(path: Path) -> dict[str, Any]:
     """recipe.json with its data as the type that its key names, so that an error names the key inside."""
     content = read_json(path)
     if not isinstance(content, dict) or "data" not in content:
-        raise InputError(f"{path}: recipe", "key 'data' is missing", "")
+        raise InputError(f"{path}: recipe", "key 'data' is missing", REMEDY)
     data, place = content["data"], f"{path}: recipe.data"
     if not isinstance(data, dict) or len(data) != 1 or not data.keys() <= DATA.keys():
-        raise InputError(place, f"is not one of {' and '.join(DATA)}", "")
+        raise InputError(place, f"is not one of {' and '.join(DATA)}", REMEDY)
     ((kind, inner),) = data.items()
     return content | {"data": parse_section(DATA[kind], inner, f"{place}.{kind}")}
 
@@ -159,6 +160,6 @@ def _check(recipe: Recipe, path: Path) -> None:
     }
     for name, number in numbers.items():
         if number < 1:
-            raise InputError(f"{path}: recipe.{name}", f"{number} is not above zero", "")
+            raise InputError(f"{path}: recipe.{name}", f"{number} is not above zero", REMEDY)
     if isinstance(recipe.data, CuratedPool) and "image_size" not in recipe.tower.vision_cfg:
-        raise InputError(f"{path}: recipe.tower.vision_cfg", "key 'image_size' is missing", "")
+        raise InputError(f"{path}: recipe.tower.vision_cfg", "key 'image_size' is missing", REMEDY)

@@ -263,6 +263,19 @@ def test_other_settings_of_the_machine_write_the_same_recipe(tmp_path):
     assert written[0] == written[1] and "recipe.json" in written[0]
 
 
+def test_one_torchrun_trains_runs_one_after_another_and_passes_over_the_done(tmp_path, capfd):
+    params, paths = make_study(tmp_path, machine={"processes": 1})
+    prepare_arm(tmp_path, params, ARM)
+    runs = [paths.run(ARM, seed) for seed in (0, 1)]
+    shutil.copytree(*runs)  # the same run twice: a recipe belongs to no folder
+    launch(runs, [32, 32], params.machine, "two runs")
+    first, second = (load_file(run / "weights.safetensors") for run in runs)
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    assert "already done" not in capfd.readouterr().out
+    launch(runs, [32, 32], params.machine, "two runs")
+    assert capfd.readouterr().out.count("already done") == 2
+
+
 def test_a_study_that_moved_trains_on(tmp_path):
     """Recipes name data relative to the run: prepared here, moved, and trained there by hand."""
     params, _ = make_study(tmp_path / "here", machine={"processes": 1})
