@@ -45,6 +45,17 @@ def test_copyleft_peers_are_in_no_environment_unasked() -> None:
     assert "://" not in text and text.count("--hash=sha256:") >= len(apart)
 
 
+def test_the_writers_of_pools_are_locked_apart_with_a_hash_each() -> None:
+    """img2dataset wants an older pandas than the study has, so they have an environment of their own."""
+    text = (ROOT / "tests" / "writers" / "requirements.lock").read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    names = {block.split("==")[0] for block in blocks}
+    assert {"img2dataset", "webdataset", "warcio"} <= names and all("--hash=sha256:" in block for block in blocks)
+    assert "opencv-python" not in names  # it needs system libraries; the headless one does not
+    assert "://" not in text and "index-url" not in text and " @ " not in text
+    assert not names & {"img2dataset", "webdataset"} & {name for name, _ in PINNED}
+
+
 def test_every_author_of_what_is_fetched_has_a_notice() -> None:
     notices = (ROOT / "docs" / "notices.md").read_text(encoding="utf-8")
     lock = json.loads((ROOT / "sources" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
@@ -86,7 +97,20 @@ def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_the_makefile_names_its_targets() -> None:
     shown = make("help").stdout
-    for target in ("repro", "test", "smoke", "arm", "lab", "plan", "bench", "check", "env", "clean"):
+    for target in (
+        "repro",
+        "test",
+        "smoke",
+        "arm",
+        "lab",
+        "plan",
+        "bench",
+        "check",
+        "env",
+        "writers",
+        "pools",
+        "clean",
+    ):
         assert f"make {target}" in shown
         assert make("--dry-run", target).returncode == 0
 
