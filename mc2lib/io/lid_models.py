@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from mc2lib.errors import InputError
-from mc2lib.recipe.curation.fasttext_model import FastText, Floats, Ints, parse_model
+from mc2lib.recipe.curation.language_id.fasttext_file import parse_model
+from mc2lib.recipe.curation.language_id.fasttext_model import FastText, Floats, Ints
 
 Engine = Literal["compiled", "fasttext"]
 

@@ -45,7 +45,8 @@ from mc2lib.languages import (
 )
 from mc2lib.params import Metadata, Params
 from mc2lib.recipe.metadata.card import make_card
-from mc2lib.recipe.metadata.count import Counts, count_texts
+from mc2lib.recipe.metadata.counting.count_table import count_texts
+from mc2lib.recipe.metadata.counting.counts import Counts
 from mc2lib.recipe.metadata.merge import SOURCES, Source, merge_sources
 from mc2lib.recipe.metadata.pmi import pair_source, rank_words
 from mc2lib.recipe.metadata.rank import rank_titles, rank_unigrams, restore_case

@@ -24,10 +24,11 @@ from mc2lib.pipeline.build_metadata.dumps import (
     split_dump,
 )
 from mc2lib.pipeline.build_metadata.pageviews import count_views
+from mc2lib.pipeline.build_metadata.source_files import read_lemmas
 from mc2lib.pipeline.build_metadata.token_counts import LEAST_BUDGET
-from mc2lib.pipeline.build_metadata.wikipedia import read_lemmas
 from mc2lib.pipeline.build_metadata.wordnets import read_wndb, read_wordnets
-from mc2lib.recipe.metadata.wikitext import link_names, plain_text
+from mc2lib.recipe.metadata.wikitext.markup_names import link_names
+from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 from tests.pipeline.build_metadata.test_dumps import HEAD, TAIL, page
 from tests.pipeline.build_metadata.test_wikipedia import LMF
 

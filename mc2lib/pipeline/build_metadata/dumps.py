@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mc2lib.errors import InputError
-from mc2lib.recipe.metadata.wikitext import LinkNames, link_names, plain_text
+from mc2lib.recipe.metadata.wikitext.markup_names import LinkNames, link_names
+from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 
 #: Compressed bytes read at once, and bytes unpacked at once.
 READ_BYTES = 1 << 18

@@ -17,8 +17,10 @@ import pyarrow as pa
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import write_json
-from mc2lib.pipeline.build_metadata.token_counts import BLOCK, CountsWriter, StoredCounts, WordReader, count_batches
-from mc2lib.recipe.metadata.count import Bytes, Counts, Integers, Table, as_binary
+from mc2lib.pipeline.build_metadata.stored_counts import BLOCK, CountsWriter, StoredCounts, WordReader
+from mc2lib.pipeline.build_metadata.token_counts import count_batches
+from mc2lib.recipe.metadata.counting.count_table import Table
+from mc2lib.recipe.metadata.counting.counts import Bytes, Counts, Integers, as_binary
 from mc2lib.recipe.metadata.titles import PARTING, Tally, add_views, find_articles
 
 #: An hour's file; the hour is the one that it ends with.

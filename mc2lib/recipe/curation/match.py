@@ -18,25 +18,10 @@ from numba import njit
 from mc2lib.errors import InputError
 from mc2lib.params import DEFAULT_RULES, MatchRules
 from mc2lib.recipe.curation.borders import BLANKS, SET_OFF, prepare_texts
-from mc2lib.recipe.curation.index import (
-    AFTER_SPACE,
-    ENTRY,
-    HALF,
-    MIXER,
-    MOST_BYTES,
-    PLACE,
-    PRIME,
-    SEVERAL,
-    Bytes,
-    Ids,
-    Index,
-    Offsets,
-    Shorts,
-    Words,
-    base_of,
-    buffers,
-    cut,
-)
+from mc2lib.recipe.curation.index import MOST_BYTES, Index, buffers
+from mc2lib.recipe.curation.index_tokens import Bytes, Ids, Words, base_of, cut
+from mc2lib.recipe.curation.index_trie import AFTER_SPACE, ENTRY, PLACE, SEVERAL
+from mc2lib.recipe.curation.perfect_hash import HALF, MIXER, PRIME, Offsets, Shorts
 
 #: Tokens that are looked up and walked from side by side, so that one waits for memory while others do.
 ABREAST = 512

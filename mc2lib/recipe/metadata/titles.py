@@ -28,7 +28,10 @@ import pyarrow.compute as pc
 from numba import njit
 
 from mc2lib.languages import MERGED, WIKIPEDIAS
-from mc2lib.recipe.metadata.count import Bytes, Counts, Integers, Table, code_point, hash_bytes, intern
+from mc2lib.recipe.metadata.counting.count_table import Table
+from mc2lib.recipe.metadata.counting.counts import Bytes, Counts, Integers
+from mc2lib.recipe.metadata.counting.hash_tables import hash_bytes, intern
+from mc2lib.recipe.metadata.counting.scanner import code_point
 
 #: Desktop, mobile and the free mobile site of a Wikipedia.
 SITES = ("", ".m", ".zero")

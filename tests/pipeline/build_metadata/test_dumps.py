@@ -20,7 +20,7 @@ from mc2lib.pipeline.build_metadata.dumps import (
     read_xml,
     split_dump,
 )
-from mc2lib.recipe.metadata.wikitext import plain_text
+from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 
 HEAD = b"""<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="de">
   <siteinfo><dbname>dewiki</dbname><namespaces>

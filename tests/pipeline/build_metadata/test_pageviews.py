@@ -15,7 +15,8 @@ from mc2lib.pipeline.build_metadata.pageviews import (
     read_lines,
     split_views,
 )
-from mc2lib.pipeline.build_metadata.token_counts import StoredCounts, merge_stored, open_counts
+from mc2lib.pipeline.build_metadata.stored_counts import StoredCounts, open_counts
+from mc2lib.pipeline.build_metadata.token_counts import merge_stored
 from mc2lib.recipe.metadata.pmi import rank_words
 from mc2lib.recipe.metadata.titles import Tally, fold_namespaces
 

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.metadata_text import excerpt
 from mc2lib.commands.command_line import main
 from mc2lib.io.files import read_json, read_table
-from mc2lib.pipeline.build_metadata.token_counts import open_counts
+from mc2lib.pipeline.build_metadata.stored_counts import open_counts
 from mc2lib.recipe.metadata.card import summarise_card
 from mc2lib.recipe.metadata.pmi import rank_pairs
 from mc2lib.reporting.plots.metadata_plots import plot_entries, plot_scripts

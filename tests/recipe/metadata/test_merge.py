@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.fidelity_metadata import PAPER, english_entries
 from mc2lib.errors import InputError
 from mc2lib.params import Metadata
-from mc2lib.recipe.metadata.count import count_texts
+from mc2lib.recipe.metadata.counting.count_table import count_texts
 from mc2lib.recipe.metadata.merge import NUMBERS, SOURCES, Merged, Source, is_usable, merge_sources
 from mc2lib.recipe.metadata.pmi import pair_source, word_source
 from mc2lib.recipe.metadata.rank import rank_bigrams

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mc2lib.recipe.metadata.count import Counts, Table, merge_counts
+from mc2lib.recipe.metadata.counting.count_table import Table
+from mc2lib.recipe.metadata.counting.counts import Counts, merge_counts
 from mc2lib.recipe.metadata.titles import (
     NAMESPACES,
     Tally,

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from mc2lib.errors import InputError
 from mc2lib.languages import is_punctuation
-from mc2lib.recipe.metadata.count import MARK, SPACE, WORD, Counts, Table, character_classes, count_texts, merge_counts
+from mc2lib.recipe.metadata.counting.count_table import Table, count_texts
+from mc2lib.recipe.metadata.counting.counts import Counts, merge_counts
+from mc2lib.recipe.metadata.counting.scanner import MARK, SPACE, WORD, character_classes
 from mc2lib.recipe.metadata.segment import make_segmenter
 from mc2lib.recipe.metadata.words import WORD_SPACE, is_mark, split_clauses
 

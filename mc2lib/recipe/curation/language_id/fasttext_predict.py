@@ -11,10 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from mc2lib.recipe.curation.fasttext_model import (
-    EOS,
-    FNV_PRIME,
-    FNV_START,
+from mc2lib.recipe.curation.language_id.fasttext_model import (
     HIERARCHICAL,
     SOFTMAX,
     Arrays,
@@ -25,6 +22,12 @@ from mc2lib.recipe.curation.fasttext_model import (
     Longs,
     Number,
     Words,
+)
+from mc2lib.recipe.curation.language_id.fasttext_ngrams import (
+    EOS,
+    LOW,
+    PRIME,
+    START,
     find_characters,
     find_row,
     find_word,
@@ -54,7 +57,6 @@ _EOS = np.frombuffer(EOS, np.uint8).copy()
 _EOS_HASH = hash_bytes(EOS) - (1 << 32 if hash_bytes(EOS) >= 1 << 31 else 0)
 
 _OPEN, _CLOSE = np.uint64(ord("<")), np.uint64(ord(">"))
-_LOW, _START, _PRIME = np.uint64(0xFFFFFFFF), np.uint64(FNV_START), np.uint64(FNV_PRIME)
 _WORD_NGRAM_FACTOR = np.uint64(116_049_371)
 
 #: fastText looks at no node less probable than this: log(0 + 1e-5), in its single precision.
@@ -204,14 +206,14 @@ def _skip_blanks(data: Bytes, at: Number, end: Number) -> tuple[Number, bool]:
 @njit(cache=True, nogil=True)
 def _read_word(data: Bytes, at: Number, end: Number) -> tuple[Number, Number]:
     """Where the word at `at` ends, and its hash."""
-    value = _START
+    value = START
     while at < end:
         kind = _KINDS[data[at]]
         if kind != WORD and (kind == BLANK or _blank(data, at, end) > 0):
             break
-        value = (value ^ signed(data[at])) * _PRIME
+        value = (value ^ signed(data[at])) * PRIME
         at += 1
-    return at, value & _LOW
+    return at, value & LOW
 
 
 @njit(cache=True, nogil=True)

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mc2lib.languages import OTHER, metadata_language
-from mc2lib.recipe.curation.fasttext_model import Bytes, FastText, Floats, Ints, Longs
-from mc2lib.recipe.curation.fasttext_predict import predict
+from mc2lib.recipe.curation.language_id.fasttext_model import Bytes, FastText, Floats, Ints, Longs
+from mc2lib.recipe.curation.language_id.fasttext_predict import predict
 
 
 class Classifier(Protocol):
