@@ -29,8 +29,8 @@ from mc2lib.engine.machine import processes
 from mc2lib.engine.tasks import process_pool
 from mc2lib.errors import InputError
 from mc2lib.io.files import read_json, read_table, write_table
-from mc2lib.io.label_coverage import find_unreached
-from mc2lib.io.metadata_lists import write_other
+from mc2lib.io.metadata.label_coverage import find_unreached
+from mc2lib.io.metadata.metadata_lists import write_other
 from mc2lib.io.study_paths import Paths
 from mc2lib.io.udhr import read_udhr
 from mc2lib.languages import (
@@ -49,7 +49,7 @@ from mc2lib.recipe.metadata.counting.count_table import count_texts
 from mc2lib.recipe.metadata.counting.counts import Counts
 from mc2lib.recipe.metadata.merge import SOURCES, Source, merge_sources
 from mc2lib.recipe.metadata.pmi import pair_source, rank_words
-from mc2lib.recipe.metadata.rank import rank_titles, rank_unigrams, restore_case
+from mc2lib.recipe.metadata.ranking import rank_titles, rank_unigrams, restore_case
 from mc2lib.recipe.metadata.segment import joiner, make_segmenter
 from mc2lib.recipe.metadata.wordnet import parse_lemmas
 from mc2lib.schemas import METADATA

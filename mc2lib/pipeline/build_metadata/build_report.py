@@ -42,7 +42,7 @@ def tell_outcome(outcome: Outcome, coverage: pd.DataFrame) -> None:
 
     Args:
         outcome: of the build.
-        coverage: see `mc2lib.io.label_coverage.label_coverage`.
+        coverage: see `mc2lib.io.metadata.label_coverage.label_coverage`.
     """
     print(summarise_card(outcome.card).to_string(float_format="{:.2f}".format), end="\n\n")
     print(summarise_cuts(outcome.card).to_string(), end="\n\n")

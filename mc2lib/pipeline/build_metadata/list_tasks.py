@@ -12,8 +12,8 @@ import pandas as pd
 from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.files import digest, file_digest, read_json, write_json, write_table
-from mc2lib.io.label_coverage import find_unreached
-from mc2lib.io.metadata_lists import write_other
+from mc2lib.io.metadata.label_coverage import find_unreached
+from mc2lib.io.metadata.metadata_lists import write_other
 from mc2lib.languages import OTHER, WIKIPEDIAS
 from mc2lib.params import Machine, Metadata, Params
 from mc2lib.pipeline.build_metadata.dumps import read_namespaces
@@ -37,7 +37,7 @@ LISTING = (
     "pipeline.build_metadata.pageviews",
     "pipeline.build_metadata.stored_counts",
     "pipeline.build_metadata.token_counts",
-    "io.metadata_lists",
+    "io.metadata.metadata_lists",
     "recipe.metadata",
     "languages",
     "schemas",

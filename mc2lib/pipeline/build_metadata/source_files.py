@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.download import MANNERS, Manners, bytes_to_fetch, check_room
-from mc2lib.io.wikimedia import DUMP_CODES, dump_files, fetch_dumps, fetch_pageviews, pageview_files
+from mc2lib.io.fetching.download import MANNERS, Manners, bytes_to_fetch, check_room
+from mc2lib.io.fetching.wikimedia import DUMP_CODES, dump_files, fetch_dumps, fetch_pageviews, pageview_files
 from mc2lib.languages import MERGED, WIKIPEDIAS
 from mc2lib.params import Wikipedia
 from mc2lib.pipeline.build_metadata.wordnets import read_wndb, read_wordnets

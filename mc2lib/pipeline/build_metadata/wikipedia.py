@@ -17,10 +17,10 @@ import pandas as pd
 from mc2lib.engine.lock import claim
 from mc2lib.engine.tasks import keep_engine
 from mc2lib.errors import InputError
-from mc2lib.io.download import MANNERS, Manners
+from mc2lib.io.fetching.download import MANNERS, Manners
 from mc2lib.io.files import atomic
-from mc2lib.io.label_coverage import label_coverage
 from mc2lib.io.lid_models import load_language_model
+from mc2lib.io.metadata.label_coverage import label_coverage
 from mc2lib.io.study_paths import Paths
 from mc2lib.languages import OTHER
 from mc2lib.params import Params

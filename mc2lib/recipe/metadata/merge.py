@@ -11,7 +11,7 @@ import pyarrow as pa
 from mc2lib.errors import InputError, nearest
 from mc2lib.languages import is_punctuation
 from mc2lib.params import Metadata
-from mc2lib.recipe.metadata.rank import Allowance, allow_bigrams, allow_titles, allow_unigrams
+from mc2lib.recipe.metadata.ranking import Allowance, allow_bigrams, allow_titles, allow_unigrams
 from mc2lib.schemas import METADATA
 
 #: Sources in the order in which an entry that several hold is given to one.

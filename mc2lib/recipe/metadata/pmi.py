@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mc2lib.params import Metadata
 from mc2lib.recipe.metadata.merge import Source
-from mc2lib.recipe.metadata.rank import admit_bigrams
+from mc2lib.recipe.metadata.ranking import admit_bigrams
 
 Integers = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
@@ -101,7 +101,7 @@ def rank_pairs(
 ) -> list[tuple[str, float]]:
     """Pairs of neighbouring words by falling pointwise mutual information.
 
-    The same numbers and the same order as `mc2lib.recipe.metadata.rank.rank_bigrams`: equals stand by falling
+    The same numbers and the same order as `mc2lib.recipe.metadata.ranking.rank_bigrams`: equals stand by falling
     count, then in code point order.
 
     Args:

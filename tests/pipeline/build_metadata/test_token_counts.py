@@ -13,7 +13,7 @@ from mc2lib.pipeline.build_metadata.stored_counts import open_counts, write_coun
 from mc2lib.pipeline.build_metadata.token_counts import count_language, merge_stored
 from mc2lib.recipe.metadata.counting.count_table import Table, count_texts
 from mc2lib.recipe.metadata.pmi import rank_pairs, rank_words
-from mc2lib.recipe.metadata.rank import rank_bigrams
+from mc2lib.recipe.metadata.ranking import rank_bigrams
 from mc2lib.recipe.metadata.words import split_clauses
 
 

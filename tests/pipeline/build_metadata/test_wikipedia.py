@@ -17,7 +17,7 @@ from mc2lib.engine import tasks as engine
 from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.config import load_params
-from mc2lib.io.download import Manners
+from mc2lib.io.fetching.download import Manners
 from mc2lib.io.files import read_json, read_table
 from mc2lib.pipeline.build_metadata import count_tasks, list_tasks
 from mc2lib.pipeline.build_metadata.source_files import find_dumps, group_wikis
@@ -207,7 +207,7 @@ def test_an_edit_of_the_code_makes_again_what_depends_on_it(group, made, built, 
 #: What starts tasks, stamps their results and digests code.
 RUNNING = {"engine.tasks", "io.code_digest", "pipeline.build_metadata.stamped_tasks"}
 #: What lists follow from by content: the namespaces that dumps name, and which lists no label reaches.
-BY_CONTENT = ("pipeline.build_metadata.dumps", "io.label_coverage", "io.lid_models", "recipe.curation")
+BY_CONTENT = ("pipeline.build_metadata.dumps", "io.metadata.label_coverage", "io.lid_models", "recipe.curation")
 
 
 @pytest.mark.parametrize(

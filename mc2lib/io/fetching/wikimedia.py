@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.download import ALGORITHMS, MANNERS, Fetched, Manners, fetch, fetch_many
+from mc2lib.io.fetching.download import ALGORITHMS, MANNERS, Fetched, Manners, fetch, fetch_many
 from mc2lib.io.files import scratch_folder
 from mc2lib.languages import WIKIPEDIAS
 

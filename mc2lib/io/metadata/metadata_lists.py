@@ -23,7 +23,7 @@ def write_other(lists: Mapping[str, Path], target: Path) -> pd.DataFrame:
     """Write the list of `other`: the union of some lists, in the order of their languages' codes.
 
     Args:
-        lists: by metadata language, see `mc2lib.io.label_coverage.find_unreached`.
+        lists: by metadata language, see `mc2lib.io.metadata.label_coverage.find_unreached`.
         target: where the list goes (METADATA).
 
     Returns:

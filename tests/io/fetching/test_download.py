@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.io.download import GIVE_UP, Manners, NoRoomError, UnreachableError, bytes_to_fetch, fetch
-from mc2lib.io.wikimedia import dump_files, fetch_dump, fetch_dumps, fetch_pageviews, pageview_files
+from mc2lib.io.fetching.download import GIVE_UP, Manners, NoRoomError, UnreachableError, bytes_to_fetch, fetch
+from mc2lib.io.fetching.wikimedia import dump_files, fetch_dump, fetch_dumps, fetch_pageviews, pageview_files
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
 MD5 = hashlib.md5(CONTENT).hexdigest()
