@@ -133,7 +133,7 @@ def test_a_line_without_end_is_dropped(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_a_file_that_is_not_whole_is_named(damage, files: list[Path], tmp_path: Path):  # type: ignore[no-untyped-def]
     files[1].write_bytes(damage(files[1].read_bytes()))
-    with pytest.raises(InputError, match=r"pageviews-20240102-000000\.gz: not a whole gzip file .* fetch it again"):
+    with pytest.raises(InputError, match=r"pageviews-20240102-000000\.gz: not a complete gzip file .* fetch it again"):
         count_views(files, tmp_path / "views", 5_000_000)
     assert not (tmp_path / "views" / "all").exists()
 

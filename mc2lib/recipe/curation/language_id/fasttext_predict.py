@@ -1,6 +1,6 @@
-"""fastText's prediction over a batch of texts where they lie in Arrow's buffers, bit for bit the library's.
+"""fastText's prediction over a batch of texts in Arrow's buffers, bit for bit what the library gives.
 
-The same n-grams, the same rows added in the same order in single precision, the same tree searched.
+The n-grams are the same, the same rows are added in the same order in single precision, and the same tree is searched.
 Nothing here holds Python's lock.
 """
 
@@ -36,15 +36,15 @@ from mc2lib.recipe.curation.language_id.fasttext_ngrams import (
     signed,
 )
 
-#: Rows of the input matrix are gathered before they are added, this many at a time.
+#: How many rows of the input matrix are gathered before they are added.
 GATHERED = 4096
-#: Texts whose labels are looked for side by side.
+#: How many texts' labels are searched for in parallel.
 ABREAST = 64
-#: Words met before in a batch whose rows are known, a place each by the word's hash; and room for their rows.
+#: How many words of a batch are remembered with their rows, by hash, and how many rows in total.
 MET = 1 << 13
 MET_ROWS = 1 << 17
 
-#: What a byte may be: part of a word; a blank; the first of a blank of several bytes.
+#: What a byte may be: part of a word, white space, or the first byte of wider white space.
 WORD, BLANK, WIDE_BLANK = 0, 1, 2
 _KINDS = np.zeros(256, np.uint8)
 _KINDS[[0, 9, 10, 11, 12, 13, 28, 29, 30, 31, 32]] = BLANK
@@ -53,26 +53,29 @@ _KINDS[[0xC2, 0xE1, 0xE2, 0xE3]] = WIDE_BLANK
 _SPACE = np.uint8(ord(" "))
 _LABEL = np.frombuffer(b"__label__", np.uint8).copy()
 _EOS = np.frombuffer(EOS, np.uint8).copy()
-#: Hashes of words are signed where n-grams of words are made of them.
+#: In n-grams of words, the hashes of words are signed.
 _EOS_HASH = hash_bytes(EOS) - (1 << 32 if hash_bytes(EOS) >= 1 << 31 else 0)
 
 _OPEN, _CLOSE = np.uint64(ord("<")), np.uint64(ord(">"))
 _WORD_NGRAM_FACTOR = np.uint64(116_049_371)
 
-#: fastText looks at no node less probable than this: log(0 + 1e-5), in its single precision.
+#: fastText visits no node less probable than this: log(0 + 1e-5), in its single precision.
 _LEAST = np.float32(math.log(1e-5))
 
 
 @njit(cache=True, nogil=True)
 def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: Ints, probabilities: Floats) -> None:
-    """Fill in the likeliest label of each text and its probability; leave alone what has none.
+    """Write the most probable label of each text and its probability; texts without an answer keep what is there.
 
     Args:
-        data, offsets: the texts' bytes, and int64 [n + 1] where each lies.
-        loss, arrays: of the model.
-        labels, probabilities: int32 and float32 [n], written.
+        data: uint8, the texts end to end.
+        offsets: int64 [n + 1], where each text begins and ends.
+        loss: of the model.
+        arrays: of the model.
+        labels: int32 [n], written.
+        probabilities: float32 [n], written.
     """
-    # arrays are taken out of their tuples once: inside the loops that costs more than the work
+    # arrays are taken out of their tuples once: in the loops that would cost more than the work
     buckets, rows, output, eos = arrays.buckets, arrays.rows, arrays.output, arrays.eos
     words, word_offsets, slots, known = arrays.vocabulary
     expanded, expanded_offsets = arrays.expanded, arrays.expanded_offsets
@@ -192,7 +195,7 @@ def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: I
 
 @njit(cache=True, nogil=True)
 def _skip_blanks(data: Bytes, at: Number, end: Number) -> tuple[Number, bool]:
-    """Where the next word starts, or `end`; and whether Python saw a character: that, or a zero on the way."""
+    """Where the next word starts, or `end`; and whether there is a word, or a zero byte before it."""
     zero = False
     while at < end and _KINDS[data[at]] != WORD:
         blank = _blank(data, at, end)
@@ -226,7 +229,7 @@ def _same(data: Bytes, one: Number, other: Number, size: Number) -> bool:
 
 @njit(cache=True, nogil=True)
 def _enclose(data: Bytes, first: Number, size: Number, token: Words) -> None:
-    """Put a word between `<` and `>` in `token`."""
+    """Write a word between `<` and `>` to `token`."""
     token[0], token[size + 1] = _OPEN, _CLOSE
     for i in range(size):
         token[i + 1] = signed(data[first + i])
@@ -242,7 +245,7 @@ def _begins(data: Bytes, at: Number, expected: Bytes) -> bool:
 
 @njit(cache=True, nogil=True)
 def _blank(data: Bytes, at: Number, end: Number) -> Number:
-    """How many bytes the blank at `at` has, 0 if there is none: Python's white space, and the zero."""
+    """How many bytes the white space at `at` has, 0 if it is none; as in Python, and the zero byte."""
     byte = data[at]
     kind = _KINDS[byte]
     if kind != WIDE_BLANK:
@@ -264,7 +267,7 @@ def _blank(data: Bytes, at: Number, end: Number) -> Number:
 @njit(cache=True, nogil=True)
 def _add_rows(hidden: Floats, rows: Floats, gathered: Longs, begin: Number, end: Number) -> Number:
     at = begin
-    while at + 4 <= end:  # four in one go, added in the same order: the sums wait for themselves less often
+    while at + 4 <= end:  # four at a time, added in the same order: fewer sums wait for the previous one
         a, b, c, d = gathered[at], gathered[at + 1], gathered[at + 2], gathered[at + 3]
         for j in range(len(hidden)):
             hidden[j] = (((hidden[j] + rows[a, j]) + rows[b, j]) + rows[c, j]) + rows[d, j]
@@ -288,7 +291,7 @@ def _add_word_ngrams(
     rows: Floats,
     gathered: Longs,
 ) -> Number:
-    """Add the rows of n-grams of words, from pairs up to the model's longest; how many they are."""
+    """Add the rows of n-grams of words, from pairs up to the longest of the model; return how many."""
     filled, total = 0, 0
     for first in range(tokens):
         value = np.uint64(hashes[first])
@@ -312,7 +315,7 @@ def _log(x: Number) -> Number:
 
 @njit(cache=True, nogil=True)
 def _chance(output: Floats, row: Number, hidden: Floats) -> Number:
-    """How likely the right child of the node with that row is."""
+    """The probability of the right child of the node with a row."""
     total = np.float32(0)
     for i in range(len(hidden)):
         total += output[row, i] * hidden[i]
@@ -331,12 +334,12 @@ def _go_down(
     walks: Longs,
     chances: Doubles,
 ) -> None:
-    """The leaf that each text reaches by the likelier child each time; -1 if others come near.
+    """The leaf that each text reaches by always taking the more probable child; -1 if other leaves come close.
 
-    Leaves go to walks[0] and scores to chances[0], [count]. All texts go down side by side: a step waits for a sum
-    in order, and other texts' sums are taken meanwhile. The scores of nodes that are passed by are kept as products
-    in double precision. If all of them are worse than the leaf by more than `slack`, fastText's search, whatever
-    its order, ends at this leaf.
+    Leaves go to walks[0] and scores to chances[0], [count]. All texts descend in parallel: a step waits for a serial
+    sum, and the sums of other texts are computed meanwhile. The scores of nodes that are not entered are kept as
+    products in double precision. If all of them are worse than the leaf by more than `slack`, fastText's search ends at
+    this leaf, whatever its order.
     """
     leaves = (len(left) + 1) // 2
     passed = np.zeros(count)
@@ -373,10 +376,10 @@ def _go_down(
 def _search(
     hidden: Floats, left: Ints, right: Ints, output: Floats, nodes: Ints, scores: Floats
 ) -> tuple[Number, Number]:
-    """The leaf that fastText's depth-first search ends with, and its score; -1 if it finds none.
+    """The leaf at which fastText's depth-first search ends, and its score; -1 if it finds none.
 
-    Scores may rise by 1e-5 a step, so what the search cuts off depends on its order: it is fastText's,
-    left before right, and the later of equals wins.
+    Scores may rise by 1e-5 per step, so what the search cuts off depends on its order, which is fastText's: left before
+    right, and the later of equals wins.
     """
     leaves = (len(left) + 1) // 2
     label, best = -1, np.float32(-np.inf)
@@ -399,8 +402,8 @@ def _search(
 
 @njit(cache=True, nogil=True)
 def _likeliest(hidden: Floats, output: Floats, scores: Floats, loss: Number) -> tuple[Number, Number]:
-    """The label with the highest probability, and the log of that."""
-    # label by label beside each other, so each sum is taken in order and all at once
+    """The most probable label, and the log of its probability."""
+    # the sums of all labels in parallel, each in order
     scores[:] = 0
     for i in range(len(hidden)):
         weight = hidden[i]
@@ -439,7 +442,7 @@ def _softmax(scores: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def _sigmoid(x: Number) -> Number:
-    """The sigmoid of the nearest lower of 512 steps from -8 to 8: what fastText's table holds there."""
+    """The sigmoid of the next lower of 512 steps from -8 to 8, which is what fastText's table has."""
     if x < -8:
         return np.float32(0)
     if x > 8:
