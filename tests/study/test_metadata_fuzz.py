@@ -14,15 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mc2lib.errors import InputError
-from mc2lib.pipeline.build_metadata.dumps import (
-    Part,
-    Tally,
-    read_articles,
-    read_namespaces,
-    read_offsets,
-    read_pages,
-    split_dump,
-)
+from mc2lib.pipeline.build_metadata.dump_parts import read_offsets, split_dump
+from mc2lib.pipeline.build_metadata.dumps import Part, Tally, read_articles, read_namespaces, read_pages
 from mc2lib.pipeline.build_metadata.pageviews import count_views
 from mc2lib.pipeline.build_metadata.source_files import read_lemmas
 from mc2lib.pipeline.build_metadata.token_counts import LEAST_BUDGET

@@ -12,7 +12,8 @@ from mc2lib.io.code_digest import code_digest
 from mc2lib.io.files import digest, file_digest, read_json, write_json
 from mc2lib.params import Machine, Wikipedia
 from mc2lib.pipeline.build_metadata.dump_counts import count_part
-from mc2lib.pipeline.build_metadata.dumps import Part, split_dump
+from mc2lib.pipeline.build_metadata.dump_parts import split_dump
+from mc2lib.pipeline.build_metadata.dumps import Part
 from mc2lib.pipeline.build_metadata.pageviews import FILE_NAME, count_view_files, split_views
 from mc2lib.pipeline.build_metadata.source_files import parse_day
 from mc2lib.pipeline.build_metadata.stamped_tasks import is_counted, run_named, stamp_path, write_stamp

@@ -19,7 +19,7 @@ def count_part(dump: Path, part: Part, folder: Path, budget: int, language: str,
 
     Args:
         dump: the dump's file.
-        part: the bytes to read, see `mc2lib.pipeline.build_metadata.dumps.split_dump`.
+        part: the bytes to read, see `mc2lib.pipeline.build_metadata.dump_parts.split_dump`.
         folder: where the counts go.
         budget: bytes that counting may take.
         language: metadata language.

@@ -8,10 +8,8 @@ A multistream dump is a sequence of bz2 streams of whole pages, so parts of it c
 from __future__ import annotations
 
 import bz2
-import itertools
 import re
 import xml.etree.ElementTree as ElementTree
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -32,8 +30,6 @@ EXPANSION = 500
 EXPANSION_FREE = 1 << 28
 #: How many faulty pages a tally names; others it only counts.
 NAMED_FAULTS = 100
-
-_STREAM = re.compile(rb"BZh[1-9]1AY&SY")
 _TITLE = re.compile(rb"<title>([^<]*)</title>")
 _OPEN, _CLOSE = b"<page>", b"</page>"
 
@@ -180,9 +176,6 @@ def read_pages(
             yield page
 
 
-# ---------------------------------------------------------------------- bz2
-
-
 def read_xml(path: Path, part: Part | None = None, *, tally: Tally | None = None) -> Iterator[bytes]:
     """Read the XML of a dump or of a part of it, all bz2 streams in sequence, in chunks of at most 2 MiB.
 
@@ -252,7 +245,7 @@ def _truncated(path: Path, begin: int, stop: int) -> InputError:
     if stop < size:
         return InputError(
             str(path),
-            f"a bz2 stream from byte {begin:,} goes on past byte {stop:,}, where its part ends",
+            f"a bz2 stream from byte {begin:,} continues past byte {stop:,}, where its part ends",
             "Split the dump again: its index belongs to another dump.",
         )
     return InputError(
@@ -260,9 +253,6 @@ def _truncated(path: Path, begin: int, stop: int) -> InputError:
         f"truncated: it ends at byte {size:,}, within the bz2 stream that began at byte {begin:,}",
         "Delete it and fetch it again.",
     )
-
-
-# ---------------------------------------------------------------------- pages
 
 
 def _until_end(chunks: Iterator[bytes], path: Path) -> Iterator[bytes]:
@@ -382,100 +372,3 @@ def read_namespaces(path: Path) -> dict[int, str]:
         return {int(entry.get("key", "0")): entry.text or "" for entry in listed}
     except (ElementTree.ParseError, ValueError):
         return {}
-
-
-# ---------------------------------------------------------------------- parts
-
-
-def split_dump(path: Path, index: Path | None = None, parts: int = 1) -> list[Part]:
-    """Split a multistream dump into parts of about the same size, which workers can read independently.
-
-    Args:
-        path: a dump, `-multistream.xml.bz2`; a single stream is one part.
-        index: its `-multistream-index.txt.bz2`, lines `offset:page id:title`; None to find streams by their first
-            bytes, if the name says multistream.
-        parts: how many at most.
-
-    Returns:
-        Parts in the order of the dump, which cover it without overlap.
-
-    Raises:
-        InputError: a file is missing, or the index does not belong to this dump.
-    """
-    if not path.is_file():
-        raise InputError(str(path), "no such dump", "Fetch it, or correct the folder, language or date.")
-    size = path.stat().st_size
-    aims = [size * number // parts for number in range(1, parts)]
-    if index is not None:
-        offsets = read_offsets(index, size)
-        cuts = [offsets[place] for aim in aims if (place := bisect_left(offsets, aim)) < len(offsets)]
-    else:
-        cuts = [_next_stream(path, aim) for aim in aims] if "multistream" in path.name else []
-    borders = sorted({0, size, *cuts})
-    _check_starts(path, borders[:-1], index)
-    return [Part(start, stop) for start, stop in itertools.pairwise(borders)]
-
-
-def _check_starts(path: Path, starts: list[int], index: Path | None) -> None:
-    with path.open("rb") as content:
-        for start in starts:
-            content.seek(start)
-            if content.read(3) != b"BZh":
-                place = str(path) if index is None or start == 0 else str(index)
-                raise InputError(
-                    place,
-                    f"no bz2 stream begins at byte {start:,} of {path.name}",
-                    "Fetch dump and index of the same date.",
-                )
-
-
-def read_offsets(index: Path, size: int) -> list[int]:
-    """Read the offsets of the streams that a multistream index lists.
-
-    Args:
-        index: a `-multistream-index.txt.bz2`.
-        size: bytes of the dump.
-
-    Returns:
-        Bytes, distinct and ascending.
-
-    Raises:
-        InputError: the index is missing or damaged, a line has no offset, or an offset is beyond the dump.
-    """
-    offsets: set[int] = set()
-    rest = b""
-    for chunk in read_xml(index):
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        offsets |= _offsets(lines, index)
-    offsets |= _offsets([rest], index)
-    ordered = sorted(offsets)
-    if ordered and ordered[-1] >= size:
-        raise InputError(
-            str(index),
-            f"a stream at byte {ordered[-1]:,} of {size:,}",
-            "Fetch dump and index of the same date, complete.",
-        )
-    return ordered
-
-
-def _offsets(lines: list[bytes], index: Path) -> set[int]:
-    """The distinct offsets of some lines; the lines of a stream are adjacent, so few are converted to numbers."""
-    words = {line.partition(b":")[0] for line in lines} - {b""}
-    if not all(word.isdigit() for word in words):
-        raise InputError(str(index), "a line does not begin with an offset", "It should read `offset:page id:title`.")
-    return {int(word) for word in words}
-
-
-def _next_stream(path: Path, aim: int) -> int:
-    """The first byte at or after `aim` at which a bz2 stream begins; the size of the file if there is none."""
-    with path.open("rb") as content:
-        content.seek(aim)
-        place, tail = aim, b""
-        while data := content.read(1 << 22):
-            match = _STREAM.search(tail + data)
-            if match:
-                return place - len(tail) + match.start()
-            place += len(data)
-            tail = (tail + data)[-9:]
-    return path.stat().st_size

@@ -84,7 +84,7 @@ def make_needles(entries: pa.Array, rules: MatchRules) -> pa.Array:
     Returns:
         large_string [n]: each entry spelled and spaced out, with a space at each end that needs a border.
     """
-    parted = part_scripts(spell(entries, rules.normalise), rules)  # which changes no end
+    parted = part_scripts(spell(entries, rules.normalise), rules)  # this changes no end
     return pa.array([_make_needle(entry, rules.borders) for entry in parted.to_pylist()], pa.large_string())
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from benchmarks.metadata_text import excerpt, token_f1, wikiextractor_text
 from mc2lib.errors import InputError
 from mc2lib.pipeline.build_metadata import dumps
+from mc2lib.pipeline.build_metadata.dump_parts import read_offsets, split_dump
 from mc2lib.pipeline.build_metadata.dumps import (
     Article,
     Page,
@@ -15,10 +16,8 @@ from mc2lib.pipeline.build_metadata.dumps import (
     Tally,
     read_articles,
     read_namespaces,
-    read_offsets,
     read_pages,
     read_xml,
-    split_dump,
 )
 from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 
@@ -264,7 +263,7 @@ def test_an_index_of_another_dump_is_refused(multistream):
 def test_a_part_that_ends_within_a_stream_is_refused(multistream):
     path, index = multistream
     part = split_dump(path, index, 2)[0]
-    with pytest.raises(InputError, match="goes on past byte"):
+    with pytest.raises(InputError, match="continues past byte"):
         list(read_articles(path, Part(part.start, part.stop - 5)))
 
 

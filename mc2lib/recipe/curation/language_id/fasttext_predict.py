@@ -124,7 +124,7 @@ def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: I
             if met_at[met] < 0 or met_size[met] != size or not _same(data, met_at[met], first, size):
                 number, _ = find_word(data, first, size, value, words, word_offsets, slots)
                 if number >= known or (number < 0 and size >= len(_LABEL) and _begins(data, first, _LABEL)):
-                    continue  # a label is no word
+                    continue  # labels are not words
                 if n_rows + 1 + (size + 2) * (maxn + 1) > len(met_rows):
                     met_at[:] = -1
                     n_rows = 0
