@@ -20,7 +20,7 @@ from mc2lib.recipe.metadata.card import summarise_card
 from mc2lib.recipe.metadata.pmi import rank_pairs
 from mc2lib.reporting.plots.metadata_plots import plot_entries, plot_scripts
 from mc2lib.schemas import METADATA
-from tests.io.fetching.test_download import Site, handler
+from tests.io.fetching.conftest import Site, handler
 from tests.pipeline.build_metadata.test_wikipedia import LMF
 from tests.tiny import REPOSITORY
 
