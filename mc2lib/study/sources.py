@@ -46,9 +46,7 @@ def fetch_sources(root: Path) -> None:
     """
     target = Paths(root).sources
     require_space(root, FETCH_BYTES)
-    target.parent.mkdir(
-        parents=True, exist_ok=True
-    )  # git ignores data/, so a killed fetch leaves no trace in the repository
+    target.parent.mkdir(parents=True, exist_ok=True)  # git ignores data/: a killed fetch leaves no trace
     with scratch_folder(target.parent) as install:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(root / "sources" / name, install / name)

@@ -286,7 +286,12 @@ class CountsWriter:
             shutil.rmtree(self.scratch)
 
     def add_words(self, words: pa.LargeBinaryArray, counts: Integers) -> None:
-        """Write the next words, large_binary, and their counts; the words are greater than all before them."""
+        """Write the next words.
+
+        Args:
+            words: large_binary [n], ascending, greater than all before them.
+            counts: int64 [n].
+        """
         _, offsets, data = words.buffers()
         places = np.frombuffer(offsets, np.int64)[words.offset : words.offset + len(words) + 1]
         if len(words):
@@ -302,7 +307,12 @@ class CountsWriter:
             )
 
     def add_pairs(self, keys: Keys, counts: Integers) -> None:
-        """Write the next keys and their counts; the keys are greater than all before them."""
+        """Write the next pairs.
+
+        Args:
+            keys: uint64 [n], ascending, greater than all before them.
+            counts: int64 [n].
+        """
         for start in range(0, len(keys), BLOCK):  # a table hands out strided columns, which are copied
             self.files["pairs"].write(np.ascontiguousarray(keys[start : start + BLOCK]).data)
             self.files["pair_counts"].write(np.ascontiguousarray(counts[start : start + BLOCK]).data)

@@ -123,7 +123,7 @@ def _require_all_hours(missing: Mapping[str, str]) -> None:
 def _find_lost_text(
     folder: Path, wikis: Mapping[str, Sequence[str]], dumps: Mapping[str, Any], missing: Mapping[str, str]
 ) -> dict[str, str]:
-    """Languages of which text is missing that exists, and why: an older, fuller list must not be replaced."""
+    """Languages that lack text which exists, and why: an older, fuller list must not be replaced."""
     failed = {}
     for language, codes in wikis.items():
         lost = [f"{code}: {missing[code]}" for code in codes if code in missing and NO_SUCH not in missing[code]]

@@ -140,7 +140,7 @@ def _classes(borders: str) -> tuple[str, str]:
 
 
 def _without_marks(borders: str) -> list[tuple[int, int]]:
-    """The blocks of `borders` without CJK's own punctuation, which needs no border on either side."""
+    """The blocks of `borders` without CJK's own punctuation, next to which no space is put."""
     cut = {(0x3000, 0x303F): ((0x3005, 0x3007), (0x3021, 0x3029), (0x3031, 0x3035), (0x3038, 0x303C))}
     return list(chain.from_iterable(cut.get(block, (block,)) for block in BLOCKS[borders]))
 
