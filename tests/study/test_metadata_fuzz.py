@@ -1,4 +1,4 @@
-"""Damaged and random files: a reader gives what it holds, counts what it skips, or raises InputError, and no more."""
+"""Damaged and random files: a reader gives what it can, counts what it skips, or raises InputError, and nothing else."""
 
 from __future__ import annotations
 

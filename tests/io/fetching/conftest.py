@@ -16,7 +16,7 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 @dataclass
 class Site:
-    """What the server holds and how it misbehaves; what it was asked."""
+    """What the server has, how it misbehaves, and what it was asked."""
 
     files: dict = field(default_factory=dict)
     etags: dict = field(default_factory=dict)

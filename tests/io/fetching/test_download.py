@@ -18,7 +18,7 @@ def starts(site):
     return [headers.get("Range") for _, headers in site.asked]
 
 
-def test_a_file_comes_whole_under_its_name(site, tmp_path, manners):
+def test_a_file_appears_complete_under_its_name(site, tmp_path, manners):
     assert fetch(f"{site.url}/a.bz2", tmp_path / "new" / "a.bz2", digest=MD5, manners=manners).read_bytes() == CONTENT
     assert names(tmp_path / "new") == ["a.bz2"]
     fetch(f"{site.url}/a.bz2", tmp_path / "new" / "a.bz2", manners=manners)
@@ -32,7 +32,7 @@ def test_the_project_is_named(site, tmp_path):
     assert headers["Accept-Encoding"] == "identity"
 
 
-def test_a_cut_connection_goes_on_where_it_ended(site, tmp_path, manners, waits):
+def test_a_cut_connection_resumes_where_it_ended(site, tmp_path, manners, waits):
     site.cuts = [300_000, 500_000]
     target = tmp_path / "a.bz2"
     assert fetch(f"{site.url}/a.bz2", target, digest=MD5, manners=manners).read_bytes() == CONTENT
@@ -40,7 +40,7 @@ def test_a_cut_connection_goes_on_where_it_ended(site, tmp_path, manners, waits)
     assert waits == [1.0, 1.0], "a try that brought something begins the waits anew"
 
 
-def test_a_killed_fetch_goes_on_in_the_next(site, tmp_path, manners):
+def test_a_killed_fetch_is_resumed_by_the_next(site, tmp_path, manners):
     site.cuts = [300_000, 0, 0, 0]
     target = tmp_path / "a.bz2"
     with pytest.raises(InputError, match=r"3 tries in a row failed .*broke after 300,000 bytes.*run again to resume"):
@@ -107,7 +107,7 @@ def test_without_a_validator_no_range_is_asked(site, tmp_path, manners):
     assert starts(site) == [None, None]
 
 
-def test_a_weak_etag_is_no_validator(site, tmp_path, manners):
+def test_a_weak_etag_is_not_a_validator(site, tmp_path, manners):
     site.etags["/a.bz2"] = 'W/"one"'
     site.cuts = [300_000]
     fetch(f"{site.url}/a.bz2", tmp_path / "a", digest=MD5, manners=manners)
@@ -137,13 +137,13 @@ def test_waits_double_and_end(site, tmp_path, waits):
     assert waits == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
-def test_what_is_not_there_is_asked_for_once(site, tmp_path, manners):
+def test_a_missing_file_is_asked_for_once(site, tmp_path, manners):
     with pytest.raises(InputError, match=r"/none\.bz2: the server has no such file"):
         fetch(f"{site.url}/none.bz2", tmp_path / "a", manners=manners)
     assert len(site.asked) == 1 and not names(tmp_path)
 
 
-def test_a_refusal_is_told(site, tmp_path, manners):
+def test_a_refusal_is_reported(site, tmp_path, manners):
     site.codes = [(403, {})]
     with pytest.raises(InputError, match="answers 403"):
         fetch(f"{site.url}/a.bz2", tmp_path / "a", manners=manners)
@@ -191,7 +191,7 @@ def test_no_more_connections_than_allowed(site, tmp_path):
     assert site.most == 2 and all((tmp_path / str(i)).read_bytes() == CONTENT for i in range(6))
 
 
-def test_a_full_disk_is_told(site, tmp_path, manners):
+def test_a_full_disk_is_reported(site, tmp_path, manners):
     (tmp_path / "a.mc2lib-part").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"cannot be written .*Free some space"):
         fetch(f"{site.url}/a.bz2", tmp_path / "a", manners=manners)
@@ -200,7 +200,7 @@ def test_a_full_disk_is_told(site, tmp_path, manners):
 # ---------------------------------------------------------------------- room on disk
 
 
-def test_what_finds_no_room_is_told_before_it_is_written(site, tmp_path, manners, monkeypatch):
+def test_a_file_without_room_is_reported_before_it_is_written(site, tmp_path, manners, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
     with pytest.raises(InputError, match=r"new: .*/a\.bz2 takes 1\.0 MB, and 1\.0 MB are free\. Free some space"):
         fetch(f"{site.url}/a.bz2", tmp_path / "new" / "a.bz2", manners=manners)
@@ -209,7 +209,7 @@ def test_what_finds_no_room_is_told_before_it_is_written(site, tmp_path, manners
     assert fetch(f"{site.url}/a.bz2", tmp_path / "new" / "a.bz2", manners=manners).read_bytes() == CONTENT
 
 
-def test_a_file_that_goes_on_takes_only_its_rest(site, tmp_path, manners, monkeypatch):
+def test_a_resumed_file_needs_room_for_its_rest_only(site, tmp_path, manners, monkeypatch):
     site.cuts = [900_000, 0, 0, 0]
     with pytest.raises(InputError):
         fetch(f"{site.url}/a.bz2", tmp_path / "a.bz2", manners=manners)
@@ -217,7 +217,7 @@ def test_a_file_that_goes_on_takes_only_its_rest(site, tmp_path, manners, monkey
     assert fetch(f"{site.url}/a.bz2", tmp_path / "a.bz2", manners=manners).read_bytes() == CONTENT
 
 
-def test_what_is_to_come_is_asked_for_once(site, tmp_path, manners):
+def test_missing_sizes_are_asked_for_once(site, tmp_path, manners):
     site.files |= {"/b": b"x" * 50, "/c": b"x" * 70, "/d": b"x" * 90}
     files = {f"{site.url}/{name}": tmp_path / name for name in ("b", "c", "d", "none")}
     (tmp_path / "b").touch()  # is there
@@ -227,7 +227,7 @@ def test_what_is_to_come_is_asked_for_once(site, tmp_path, manners):
     assert all("mc2lib" in headers["User-Agent"] for _, headers in site.asked)
 
 
-def test_a_server_that_tells_no_sizes_holds_nothing_up(site, tmp_path, manners):
+def test_a_server_that_tells_no_sizes_stops_nothing(site, tmp_path, manners):
     site.codes = [(503, {}), (405, {})]
     files = {f"{site.url}/a.bz2": tmp_path / "a", f"http://localhost:{9}/b": tmp_path / "b"}
     assert bytes_to_fetch(files, manners) == 0

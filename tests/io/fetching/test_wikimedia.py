@@ -25,7 +25,7 @@ def add_dump(site, wiki, day, sums="md5sums", folder=None, content=b"dump"):
 
 
 @pytest.mark.parametrize("sums", ["md5sums", "sha1sums"])
-def test_a_dump_is_held_to_its_sums(site, tmp_path, manners, sums):
+def test_a_dump_is_checked_against_its_sums(site, tmp_path, manners, sums):
     add_dump(site, "bat_smgwiki", "20240501", sums)
     found = fetch_dump(site.url, "bat_smg", "20240501", tmp_path, manners=manners)
     assert found.dump.name == "bat_smgwiki-20240501-pages-articles-multistream.xml.bz2"
@@ -44,18 +44,18 @@ def test_the_latest_dump_is_listed_under_its_date(site, tmp_path, manners):
     assert found.dump.name == "lawiki-latest-pages-articles.xml.bz2" and found.index is None
 
 
-def test_tarask_lies_under_its_old_name(site, tmp_path, manners):
+def test_taraskievica_has_its_old_name(site, tmp_path, manners):
     add_dump(site, "be_x_oldwiki", "20240501")
     assert fetch_dump(site.url, "be_tarask", "20240501", tmp_path, manners=manners).dump.is_file()
 
 
-def test_a_sums_file_without_the_dump_is_told(site, tmp_path, manners):
+def test_a_sums_file_without_the_dump_is_reported(site, tmp_path, manners):
     site.files["/lawiki/20240501/lawiki-20240501-md5sums.txt"] = f"{MD5}  lawiki-20240501-pages-meta.xml\n".encode()
     with pytest.raises(InputError, match="la: its sums list no lawiki-20240501-pages-articles-multistream"):
         fetch_dump(site.url, "la", "20240501", tmp_path, manners=manners)
 
 
-def test_a_missing_language_is_told_and_the_others_go_on(site, tmp_path, manners):
+def test_a_missing_language_is_reported_and_the_others_are_fetched(site, tmp_path, manners):
     add_dump(site, "lawiki", "20240501")
     add_dump(site, "sowiki", "20240501")
     found = fetch_dumps(site.url, ["la", "tt", "simpel", "so"], "20240501", tmp_path, manners=manners)

@@ -1,4 +1,4 @@
-"""Labels of the packaged model beside lists."""
+"""Labels of the packaged model compared with lists."""
 
 from pathlib import Path
 

@@ -55,7 +55,7 @@ def test_a_dump_of_one_stream_is_one_part(tmp_path):
 
 def test_offsets_are_each_given_once(multistream, monkeypatch):
     path, index = multistream
-    monkeypatch.setattr(dumps, "UNPACKED_BYTES", 7)  # lines lie over the chunks' borders
+    monkeypatch.setattr(dumps, "UNPACKED_BYTES", 7)  # lines cross the borders of chunks
     offsets = read_offsets(index, path.stat().st_size)
     assert len(offsets) == 40 and offsets == sorted(set(offsets))
 

@@ -55,7 +55,7 @@ def titles(path, **options):
     return [article.title for article in read_articles(path, tally=tally, **options)], tally
 
 
-def test_articles_are_pages_of_the_article_namespace_that_are_no_redirects(dump):
+def test_articles_are_pages_of_their_namespace_without_redirects(dump):
     path = dump(
         page(
             "Katze", "Die '''Katze''' &amp;amp; [[Datei:K.tga|mini|x]][[Hund|ein Hund]].\n\n* eins\n[[Kategorie:Tier]]"
@@ -115,7 +115,7 @@ def test_pages_without_beginning_or_title(dump):
     assert "the end of a page without its beginning" in tally.faults[0] and "no title" in tally.faults[1]
 
 
-def test_an_unfinished_last_page_is_told(dump):
+def test_an_unfinished_last_page_is_reported(dump):
     found, tally = titles(dump(page("A", "x"), page("Halb", "y")[:-12]))
     assert found == ["A"] and tally.malformed == 1 and "Halb" in tally.faults[0]
 
@@ -143,7 +143,7 @@ def test_a_large_page_within_the_bound_is_read(dump):
 def test_chunks_stay_small_and_a_bomb_ends(tmp_path, monkeypatch):
     bomb = tmp_path / "a.bz2"
     stream = bz2.compress(bytes(45_000_000))
-    bomb.write_bytes(stream * 12)  # 30 kB hold 540 MB
+    bomb.write_bytes(stream * 12)  # 30 kB expand to 540 MB
     with pytest.raises(InputError, match=r"a.bz2: .* bytes from byte 0 expand to more than"):
         for chunk in read_xml(bomb):
             assert len(chunk) <= dumps.UNPACKED_BYTES
@@ -155,7 +155,7 @@ def test_chunks_stay_small_and_a_bomb_ends(tmp_path, monkeypatch):
     assert tally.xml_bytes <= 10_000_000 + 500 * bomb.stat().st_size + dumps.UNPACKED_BYTES
 
 
-def test_a_truncated_dump_gives_what_it_holds_and_then_says_so(tmp_path):
+def test_a_truncated_dump_gives_its_articles_and_then_raises(tmp_path):
     streams = [bz2.compress(part) for part in (HEAD, page("A", "x"), page("B", "y" * 1000), TAIL)]
     path = tmp_path / "dewiki.xml.bz2"
     content = b"".join(streams)
@@ -178,7 +178,7 @@ def test_a_dump_cut_between_two_streams_is_truncated_too(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"not bz2 at all", bz2.compress(HEAD)[:-6] + b"abcdef", bz2.compress(HEAD) + b"junk"]
 )
-def test_what_is_no_bz2_is_told(tmp_path, content):
+def test_a_file_that_is_not_bz2_is_reported(tmp_path, content):
     path = tmp_path / "dewiki.xml.bz2"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"dewiki.xml.bz2: (not a bz2 stream from byte \d+|truncated)"):

@@ -29,7 +29,7 @@ from tests.tiny import REPOSITORY
 HEAD = "<mediawiki><siteinfo><namespaces><namespace key='0' /></namespaces></siteinfo>\n"
 RULES = {"unigram_share": 1.0, "bigram_share": 1.0, "title_share": 1.0}
 
-#: Twelve words: the 3, apple 2, red 2, A, a, fox, green, is; a full stop parts two clauses.
+#: Twelve words: the 3, apple 2, red 2, A, a, fox, green, is; a full stop separates two clauses.
 ENGLISH = {"Apple": "the '''red''' apple. the [[green]] apple", "Fox": "A red fox is the a", "Empty": ""}
 BELARUSIAN = {"be": {"Яблык": "чырвоны яблык"}, "be_x_old": {"Ліс": "чырвоны ліс"}}
 THAI = {"แมว": "แมวสีดำ"}
@@ -89,7 +89,7 @@ def write_sources(folder):
 
 @pytest.fixture(scope="module")
 def build_once(tmp_path_factory):
-    """A folder whose lists two workers have built, and what the build told: only to be read, or copied."""
+    """A folder whose lists two workers have built, and what the build reported: to be read or copied only."""
     root = tmp_path_factory.mktemp("built")
     write_sources(root / "wikipedia")
     return root, build_wikipedia(root, make_params())
@@ -184,7 +184,7 @@ def test_a_second_build_does_nothing_and_a_newer_dump_rebuilds_its_language(buil
 @pytest.mark.parametrize(
     ("group", "made"),
     [
-        ("COUNTING", {"parts": 4, "lists": 3}),  # a part a dump; the lists that are made of them
+        ("COUNTING", {"parts": 4, "lists": 3}),  # one part per dump, and the lists made from them
         ("VIEWING", {"views": 3}),  # two days, and their sum, which comes out as it was
         ("LISTING", {"lists": 4}),  # and other's
     ],
@@ -275,7 +275,10 @@ def test_titles_in_the_namespaces_that_the_dumps_name_are_skipped(study, here):
     lines = ["be Файл:A 50 0", "be Удзельнік:B 40 0", "be-x-old файл:_C 30 0", "be Re:Zero 20 0", "be Кот 10 0"]
     write_views(folder / "pageviews", "20240103-000000", [*lines, "th A:B 9 0"])
     build_wikipedia(root, params)
-    assert entries(root, "be", "title") == ["файл: C", "Кот"]  # its dumps name none: a space makes the difference
+    assert entries(root, "be", "title") == [
+        "файл: C",
+        "Кот",
+    ]  # its dumps name no namespace: a space makes the difference
     times = modified(root)
     for wiki, pages in BELARUSIAN.items():
         write_dump(folder / "dumps", wiki, pages, head="<mediawiki><siteinfo><namespaces>" + heads[wiki])
@@ -342,7 +345,7 @@ def test_a_dump_that_could_not_be_fetched_is_not_passed_over(study, monkeypatch,
         build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia))
 
 
-def test_a_model_that_is_not_there_is_told_before_anything_is_counted(study):
+def test_a_missing_model_is_reported_before_anything_is_counted(study):
     root, params = study
     absent = dataclasses.replace(params.curate_pool, lid_model=str(root / "absent.bin"))
     with pytest.raises(InputError, match=r"absent\.bin: cannot be read"):
@@ -355,7 +358,7 @@ def test_no_source_at_all(study, tmp_path):
         build_wikipedia(tmp_path / "empty", study[1])
 
 
-def test_a_build_that_was_killed_goes_on_to_the_same_bytes(built):
+def test_a_killed_build_resumes_and_writes_identical_bytes(built):
     root, params = built
     first = lists(root)
     for name in ("metadata", "work"):

@@ -242,7 +242,7 @@ def test_slices_offsets_and_types_of_arrays(lid176: FastText):
     assert identify(pa.nulls(2, pa.string()), lid176).to_pylist() == [None, None]
 
 
-def test_bytes_that_are_no_utf8_are_answered(lid176: FastText):
+def test_bytes_that_are_not_utf8_are_answered(lid176: FastText):
     raw = [b"\xff\xfe hello", b"\xe3\x80", b"\xc2", b"\x80\x80", b"\xed\xa0\x80 world", b"hello \xe2\x80"]
     stored = pa.array(raw, pa.binary())
     texts = pa.Array.from_buffers(pa.string(), len(stored), stored.buffers())

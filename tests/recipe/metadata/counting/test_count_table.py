@@ -99,7 +99,7 @@ def test_broken_bytes_are_replacement_characters(text: bytes):
 @pytest.mark.parametrize(
     "broken", [b"\xc0\x80", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xe4\xba"]
 )
-def test_what_is_no_utf8_parts_clauses(broken: bytes):
+def test_bytes_that_are_not_utf8_separate_clauses(broken: bytes):
     counts = count_texts(pa.array([b"a" + broken + b"b c"]))
     assert plain(counts) == ({"a": 1, "b": 1, "c": 1}, {("b", "c"): 1})
 
