@@ -1,4 +1,4 @@
-"""Damaged and random files: a reader gives what it can, counts what it skips, or raises InputError, and nothing else."""
+"""Damaged and random files: a reader gives what it can, counts what it skips, or raises InputError."""
 
 from __future__ import annotations
 

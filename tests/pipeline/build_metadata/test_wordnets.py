@@ -111,7 +111,7 @@ def test_codes(code: str, language: str | None):
     assert wordnet_language(code) == language
 
 
-#: The 31 languages of the Open Multilingual Wordnet apart from the versions of English: ISO 639-3 (older releases) and the
+#: The 31 languages of the Open Multilingual Wordnet without versions of English: ISO 639-3 (older releases) and the
 #: tags of releases 1.4 and 2.0.
 OMW = {
     "als": "sq", "arb": "arb", "bul": "bg", "cat": "ca", "cmn": "cmn-Hans", "dan": "da", "ell": "el", "eng": "en",
