@@ -380,13 +380,12 @@ ACTING = ("io.", "engine.", "trainer.", "study.", "pipeline.")
 
 def reached(name: str) -> set[str]:
     """The mc2lib modules (dotted, without `mc2lib.`) that `name` imports, directly or not, itself included."""
-    assert (PACKAGE / (name.replace(".", "/") + ".py")).exists(), f"no module {name}"
     found: set[str] = set()
     waiting = [name]
     while waiting:
         module = waiting.pop()
         path = PACKAGE / (module.replace(".", "/") + ".py")
-        if module in found or not path.exists():  # a name of a module, or a folder
+        if module in found or not path.exists():
             continue
         found.add(module)
         waiting += [other.removeprefix("mc2lib.") for other in imports(path) if other.startswith("mc2lib.")]

@@ -159,6 +159,10 @@ def is_usable(entry: str, entry_characters: int) -> bool:
     Args:
         entry: any text.
         entry_characters: the length of the longest usable entry.
+
+    Examples:
+        >>> [is_usable(entry, 256) for entry in ("cat", "...", " ", "a" * 257)]
+        [True, False, False, False]
     """
     return len(entry) <= entry_characters and not all(
         is_punctuation(character) or character.isspace() for character in entry
