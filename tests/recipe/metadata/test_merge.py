@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.recipe.metadata.test_rank import RULES
 
 from benchmarks.fidelity_metadata import PAPER, english_entries
 from mc2lib.errors import InputError
@@ -18,6 +17,7 @@ from mc2lib.recipe.metadata.merge import NUMBERS, SOURCES, Merged, Source, is_us
 from mc2lib.recipe.metadata.pmi import pair_source, word_source
 from mc2lib.recipe.metadata.ranking import rank_bigrams
 from mc2lib.recipe.metadata.words import count_words, split_clauses
+from tests.recipe.metadata.test_ranking import RULES
 
 ALL = Metadata(1.0, 10**6, "pmi", 1.0, float("-inf"), 10**6, 1.0, 10**6, 256)
 

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.recipe.metadata.test_rank import RULES
 
 from mc2lib.recipe.metadata import pmi
 from mc2lib.recipe.metadata.counting.count_table import count_texts
@@ -17,6 +16,7 @@ from mc2lib.recipe.metadata.pmi import pair_source, rank_pairs, rank_words, word
 from mc2lib.recipe.metadata.ranking import rank_bigrams
 from mc2lib.recipe.metadata.segment import make_segmenter
 from mc2lib.recipe.metadata.words import count_words, split_clauses
+from tests.recipe.metadata.test_ranking import RULES
 
 
 def test_words_by_falling_count_then_code_points():
