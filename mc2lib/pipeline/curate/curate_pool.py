@@ -68,7 +68,7 @@ from mc2lib.recipe.curation.algorithm import (
 )
 from mc2lib.recipe.curation.balance import Floats
 from mc2lib.recipe.curation.index import Index
-from mc2lib.recipe.curation.lid import identify
+from mc2lib.recipe.curation.language_id.lid import identify
 from mc2lib.recipe.curation.match import match_languages
 from mc2lib.recipe.curation.perceptual_hash import FARTHEST, contaminated, flagged
 from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
@@ -78,12 +78,13 @@ REPORT_SECONDS = 5.0
 MATCHING = (
     "recipe.curation.borders",
     "recipe.curation.algorithm",
-    "recipe.curation.fasttext_model",
-    "recipe.curation.fasttext_predict",
     "recipe.curation.perceptual_hash",
     "recipe.curation.pair_ids",
     "recipe.curation.index",
-    "recipe.curation.lid",
+    "recipe.curation.index_tokens",
+    "recipe.curation.index_trie",
+    "recipe.curation.perfect_hash",
+    "recipe.curation.language_id",
     "recipe.curation.match",
     "pipeline.curate.curate_pool",
     "io.image_decoder",

@@ -66,7 +66,7 @@ def test_a_digest_holds_all_that_its_result_follows_from(what: str) -> None:
 def test_the_digest_of_matches_holds_the_whole_of_matching() -> None:
     entries = (
         "recipe.curation.match",
-        "recipe.curation.lid",
+        "recipe.curation.language_id.lid",
         "recipe.curation.perceptual_hash",
         "io.pools.open_pool",
         "pipeline.curate.decontamination",

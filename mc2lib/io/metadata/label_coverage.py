@@ -1,4 +1,4 @@
-"""Which labels of a language-id model find a metadata list, and which lists none finds, by the model's own file."""
+"""Which labels in the file of a language-identification model have a metadata list, and which lists have no label."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from mc2lib.recipe.metadata.other import unreached_languages
 
 
 def label_coverage(languages: Sequence[str], model: Path | None = None) -> pd.DataFrame:
-    """The labels of a fastText model beside the languages that have a list.
+    """Compare the labels of a fastText model with the languages that have a list.
 
     Args:
         languages: metadata languages with a list.
-        model: any fastText classifier's file (OpenLID, GlotLID, NLLB, your own); None: lid.176.
+        model: file of any fastText classifier (OpenLID, GlotLID, NLLB, your own); None for lid.176.
 
     Returns:
-        a row a language, see `mc2lib.recipe.metadata.card.cover_labels`.
+        One row per language, see `mc2lib.recipe.metadata.card.cover_labels`.
 
     Raises:
-        InputError: no such model, or not a whole one.
+        InputError: there is no such model, or it is damaged.
     """
     return cover_labels(load_language_model(model).labels, languages)
 
 
 def find_unreached(languages: Iterable[str], model: Path | None = None) -> tuple[str, ...]:
-    """The languages that no label of a fastText model means, by code: the list of `other` unites theirs.
+    """Find the languages that no label of a fastText model maps to; the list of `other` unites theirs.
 
     Args:
         languages: metadata languages.
         model: see `label_coverage`.
 
+    Returns:
+        Their codes, sorted.
+
     Raises:
-        InputError: no such model, or not a whole one.
+        InputError: there is no such model, or it is damaged.
     """
     return unreached_languages(load_language_model(model).labels, languages)

@@ -1,7 +1,7 @@
-"""The language of each alt-text, by fastText's language id: label for label what the library says.
+"""The language of each alt-text by fastText's language identification, label for label what the library says.
 
-fastText answers one text a call and holds Python's lock meanwhile; here a batch is asked about at
-once. The `fasttext` package stays the definition: tests hold every answer against it.
+fastText answers one text per call and holds Python's lock meanwhile; here whole batches are answered. The `fasttext`
+package remains the definition: tests compare every answer with it.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mc2lib.languages import OTHER, metadata_language
-from mc2lib.recipe.curation.fasttext_model import Bytes, FastText, Floats, Ints, Longs
-from mc2lib.recipe.curation.fasttext_predict import predict
+from mc2lib.recipe.curation.language_id.fasttext_model import Bytes, FastText, Floats, Ints, Longs
+from mc2lib.recipe.curation.language_id.fasttext_predict import predict
 
 
 class Classifier(Protocol):
-    """Another who answers for a model, such as the `fasttext` package."""
+    """Another implementation of a model, such as the `fasttext` package."""
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The model's labels, in its order."""
 
     def ask(self, texts: pa.Array) -> tuple[Ints, Floats]:
-        """As `identify_labels`."""
+        """See `identify_labels`."""
 
 
 def identify(texts: pa.Array, model: FastText | Classifier, confidence: float = 0.0) -> pa.Array:
-    """The metadata language of each text.
+    """Identify the metadata language of each text.
 
     Args:
-        texts: string [n]; each is read as one line, whatever blanks it holds.
-        model: a fastText classifier such as lid.176, or who answers for one.
-        confidence: a label less probable than this counts as `other`.
+        texts: string [n]; each is read as one line, whatever white space it contains.
+        model: a fastText classifier such as lid.176, or another implementation of one.
+        confidence: a label that is less probable than this, 0 to 1, counts as `other`.
 
     Returns:
-        string [n]: `other` where there is nothing to read, null where the text is.
+        string [n]: `other` if there is nothing to read, null if the text is null.
 
     Source: MetaCLIP 2, §3.2.
     """
     labels, probabilities = identify_labels(texts, model) if isinstance(model, FastText) else model.ask(texts)
-    # fastText's probability is of single precision, and compared as the double that Python makes of it
+    # fastText's probability has single precision, and is compared as the double that Python makes of it
     unsure = (labels < 0) | (probabilities.astype(np.float64) < confidence)
     languages = pa.array([*_languages(model.labels), OTHER], pa.string())
     chosen = np.where(unsure, np.int32(len(model.labels)), labels)
@@ -51,15 +51,15 @@ def identify(texts: pa.Array, model: FastText | Classifier, confidence: float = 
 
 
 def identify_labels(texts: pa.Array, model: FastText) -> tuple[Ints, Floats]:
-    """The likeliest label of each text and its probability.
+    """Find the most probable label of each text.
 
     Args:
-        texts: string or large_string [n]; bytes that are no UTF-8 are taken as fastText takes them.
+        texts: string or large_string [n]; bytes that are not UTF-8 are read as fastText reads them.
         model: a fastText classifier.
 
     Returns:
-        int32 [n], indices of `model.labels`, -1 where there is no answer (nothing to read, or a null);
-        float32 [n], fastText's probability, which may be above one by 1e-5, and 0 where there is none.
+        Indices into `model.labels`, int32 [n], -1 if there is no answer (nothing to read, or a null); and fastText's
+        probabilities, float32 [n], which may exceed one by 1e-5, and are 0 if there is no answer.
     """
     labels = np.full(len(texts), -1, np.int32)
     probabilities = np.zeros(len(texts), np.float32)
@@ -81,7 +81,7 @@ def _nulls(texts: pa.Array) -> npt.NDArray[np.bool_] | None:
 
 
 def _buffers(texts: pa.Array) -> tuple[Longs, Bytes]:
-    """Where each text lies, int64 [n + 1], and the bytes; nothing is copied but 32-bit offsets."""
+    """Where each text begins and ends, int64 [n + 1], and the bytes; only 32-bit offsets are copied."""
     if not len(texts):
         return np.zeros(1, np.int64), np.zeros(0, np.uint8)
     _, offsets, data = texts.buffers()

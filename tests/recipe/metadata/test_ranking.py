@@ -6,7 +6,7 @@ import random
 import pytest
 
 from mc2lib.params import Metadata
-from mc2lib.recipe.metadata.rank import (
+from mc2lib.recipe.metadata.ranking import (
     Allowance,
     admit_bigrams,
     allow_bigrams,

@@ -1,7 +1,8 @@
-"""Fetching large files over HTTP: goes on where it stopped, holds to checksums, and spares the site.
+"""Fetching large files over HTTP: resumes where it stopped, verifies checksums, and spares the site.
 
-A file appears whole or not at all. What came so far lies beside it as `<name>.mc2lib-part`, with what the server
-said the file was (`<name>.mc2lib-part.json`), so that a file that changed in between is begun again and never mixed.
+A file appears complete or not at all. What has arrived so far is kept next to it as `<name>.mc2lib-part`, with what the
+server said about the file (`<name>.mc2lib-part.json`), so a file that changed in between is fetched again from its
+start, and two versions are never mixed.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import BinaryIO
@@ -27,43 +28,45 @@ from urllib.parse import quote, urlsplit
 import requests
 from filelock import FileLock, Timeout
 
-from mc2lib.errors import InputError, nearest
-from mc2lib.io.files import scratch_folder, write_json
-from mc2lib.languages import WIKIPEDIAS
-
-DUMPS = "https://dumps.wikimedia.org"
-PAGEVIEWS = "https://dumps.wikimedia.org/other/pageviews"
-
-#: Dumps whose name is not the Wikipedia's code.
-DUMP_CODES = {"be_tarask": "be_x_old"}
-
-#: Endings of a multistream dump's files: it and its index.
-MULTISTREAM = ("-pages-articles-multistream.xml.bz2", "-pages-articles-multistream-index.txt.bz2")
+from mc2lib.errors import InputError
+from mc2lib.io.files import write_json
 
 CHUNK_BYTES = 1 << 20
 
-#: How what came of a file so far is named: browsers and other tools call theirs .part.
+#: The ending of an incomplete file; browsers and other tools call theirs .part.
 PART = ".mc2lib-part"
 #: Answers after which the same request may work later.
 PASSING = frozenset((408, 429, 500, 502, 503, 504))
+#: Set to end all fetching of this process.
 _STOP = threading.Event()
-_ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}
+#: Hash functions by the length of their digests in hex.
+ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}
 
 
 @dataclass(frozen=True)
 class Manners:
-    """How a site is asked: how many connections at once, how often again, after how long, and by whom."""
+    """How a site is asked.
 
-    connections: int = 2  # what the dumps site allows; held over all processes of this machine
-    attempts: int = 6  # tries in a row that bring nothing
-    wait: float = 5.0  # seconds before the second try, doubled each time
-    longest_wait: float = 600.0  # seconds, whatever the server asks
-    timeout: float = 60.0  # seconds without a byte
-    contact: str = ""  # an address for the site's keepers, as they ask for
+    Args:
+        connections: at once, over all processes of this machine; the dumps site allows two.
+        attempts: how many tries in a row may bring nothing.
+        wait: seconds before the second try, doubled each time.
+        longest_wait: seconds, whatever the server asks for.
+        timeout: seconds without a byte.
+        contact: an address for the operators of the site, who ask for one.
+        sleep: waits for some seconds.
+    """
+
+    connections: int = 2
+    attempts: int = 6
+    wait: float = 5.0
+    longest_wait: float = 600.0
+    timeout: float = 60.0
+    contact: str = ""
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False, compare=False)
 
     def headers(self) -> dict[str, str]:
-        """Who asks, and that bytes are wanted as they lie there."""
+        """The headers of a request: who asks, and that the bytes are wanted unencoded."""
         try:
             number = version("mc2lib")
         except PackageNotFoundError:
@@ -77,35 +80,32 @@ MANNERS = Manners()
 
 
 class NoRoomError(InputError):
-    """The disk has no room for what is to be fetched: no other file would do better, so all fetching ends."""
+    """The disk has no room for what is to be fetched; no other file would fare better, so all fetching ends."""
 
 
 class UnreachableError(InputError):
-    """No try in a row brought anything of a file: the network or the site, and not the file, may be at fault."""
+    """Several tries in a row brought nothing of a file: the network or the site may be at fault, not the file."""
 
 
-#: Files in a row that cannot be reached before no other is asked for: each takes minutes of tries.
+#: After this many unreachable files in a row no other is requested: each takes minutes of tries.
 GIVE_UP = 4
 
 
 @dataclass
 class Fetched:
-    """Files that are there, by what they were asked for, and why the others are missing."""
+    """Files that were fetched, and why others are missing.
+
+    Args:
+        files: by the names that were asked for.
+        missing: by the names that were asked for.
+    """
 
     files: dict[str, Path] = field(default_factory=dict)
     missing: dict[str, InputError] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class DumpFiles:
-    """A language's dump and, if it is a multistream one, its index."""
-
-    dump: Path
-    index: Path | None
-
-
 class _PassingError(Exception):
-    """This try failed, another may not; after so many seconds, if the server said."""
+    """This try failed, but another may succeed, after `wait` seconds if the server said."""
 
     def __init__(self, fault: str, wait: float | None = None) -> None:
         super().__init__(fault)
@@ -113,23 +113,23 @@ class _PassingError(Exception):
 
 
 def fetch(url: str, target: Path, *, digest: str | None = None, manners: Manners = MANNERS) -> Path:
-    """Fetch one file, going on from what an earlier try left.
+    """Fetch one file, resuming from what an earlier try left.
 
     Args:
         url: the file's address, http or https.
-        target: where it shall lie; if it lies there already, it is taken as it is.
-        digest: its MD5, SHA-1 or SHA-256 in hex, told apart by length; None: only its length is checked.
+        target: where to put it; a file that is there already is taken as it is.
+        digest: its MD5, SHA-1 or SHA-256 in hex, recognised by length; None to check only the file's length.
         manners: how the site is asked.
 
     Returns:
         `target`.
 
     Raises:
-        InputError: the server has no such file or refuses it, the checksum is wrong twice, or no try brought
-            anything further; what came so far stays as `.mc2lib-part`.
+        InputError: the server has no such file or refuses it, the checksum is wrong twice, or several tries in a row
+            brought nothing more. What has arrived stays as `.mc2lib-part`.
     """
-    if digest is not None and len(digest) not in _ALGORITHMS:
-        raise InputError(url, f"'{digest}' is no MD5, SHA-1 or SHA-256 in hex", "Give the digest of the sums file.")
+    if digest is not None and len(digest) not in ALGORITHMS:
+        raise InputError(url, f"'{digest}' is not an MD5, SHA-1 or SHA-256 in hex", "Give the digest of the sums file.")
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -159,14 +159,14 @@ def _fetch_locked(url: str, target: Path, digest: str | None, manners: Manners) 
             if wrong == 2:
                 raise InputError(
                     str(target),
-                    f"what {url} gives has not the checksum {digest} of its sums file, twice",
-                    "Try later or another mirror: the file there is damaged, or its sums are another date's.",
+                    f"the file at {url} did not have the checksum {digest} of its sums file, twice",
+                    "Try later or another mirror: the file there is damaged, or its sums are of another date.",
                 )
         except (requests.RequestException, _PassingError) as error:
             failures, wait = (1, manners.wait) if _size(part) > before else (failures + 1, wait)
             if failures >= manners.attempts:
                 raise UnreachableError(
-                    url, f"{failures} tries in a row failed ({error})", "Check the network and run again: it goes on."
+                    url, f"{failures} tries in a row failed ({error})", "Check the network, and run again to resume."
                 ) from error
             asked = error.wait if isinstance(error, _PassingError) else None
             manners.sleep(min(manners.longest_wait, wait if asked is None else max(asked, 0.0)))
@@ -176,7 +176,7 @@ def _fetch_locked(url: str, target: Path, digest: str | None, manners: Manners) 
 
 
 def _receive(url: str, part: Path, target: Path, manners: Manners) -> None:
-    """One request: everything from where `part` ends; _PassingError if less came."""
+    """Make one request for everything after the end of `part`; _PassingError if less arrived."""
     known = _known(target, url)
     have = _size(part)
     headers = manners.headers()
@@ -185,7 +185,7 @@ def _receive(url: str, part: Path, target: Path, manners: Manners) -> None:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     with requests.get(url, headers=headers, stream=True, timeout=manners.timeout) as answer:
         if answer.status_code == 416 and have and _total(answer) == have == known.get("total"):
-            return  # all of it came, and the end was cut off
+            return  # everything arrived, but the connection broke at the very end
         if answer.status_code == 416:
             _forget(target)
             raise _PassingError("the file has changed", 0.0)
@@ -195,7 +195,7 @@ def _receive(url: str, part: Path, target: Path, manners: Manners) -> None:
         etag = answer.headers.get("ETag", "")
         told = {
             "url": url,
-            "etag": "" if etag.startswith("W/") else etag,  # a weak one does not promise equal bytes
+            "etag": "" if etag.startswith("W/") else etag,  # a weak tag does not promise identical bytes
             "modified": answer.headers.get("Last-Modified", ""),
             "total": total,
         }
@@ -215,12 +215,12 @@ def _receive(url: str, part: Path, target: Path, manners: Manners) -> None:
 
 
 def check_room(folder: Path, wanted: int, what: str) -> None:
-    """Raise if a folder's disk has no room for some bytes.
+    """Raise NoRoomError if the disk of a folder has no room for some bytes.
 
     Args:
-        folder: where they shall lie; it need not be there yet.
+        folder: where they go; it need not exist yet.
         wanted: bytes.
-        what: is to lie there, for the error.
+        what: they are, for the message.
 
     Raises:
         NoRoomError: there is no room.
@@ -240,15 +240,18 @@ def _readable(size: int) -> str:
 
 
 def bytes_to_fetch(files: Mapping[str, Path], manners: Manners = MANNERS) -> int:
-    """How many bytes are still to come of some files, as their server tells when asked for no more than that.
+    """Ask the server how many bytes of some files are still to be fetched.
 
     Args:
-        files: where each address's file shall lie. Those that lie there count nothing, and what came of the others is
-            taken off; so do those whose size the server does not tell.
-        manners: how the site is asked; it is asked once a file.
+        files: by address, where its file goes. Files that are there count nothing, parts of files are subtracted, and
+            files whose size the server does not tell count nothing.
+        manners: how the site is asked; one request per file.
+
+    Returns:
+        Bytes.
 
     Raises:
-        InputError: one request after the other failed.
+        InputError: several requests in a row failed.
     """
     failures: list[str] = []  # in a row
     wanted = {url: target for url, target in files.items() if not target.is_file()}
@@ -261,7 +264,7 @@ def bytes_to_fetch(files: Mapping[str, Path], manners: Manners = MANNERS) -> int
 def _tell_size(url: str, manners: Manners, failures: list[str]) -> int:
     if len(failures) >= GIVE_UP:
         fault = f"the last {len(failures)} requests failed ({failures[-1]})"
-        raise InputError(url, fault, "Check the network and the address, or take only what lies in the folder.")
+        raise InputError(url, fault, "Check the network and the address, or use only the files that are in the folder.")
     try:
         with _connection(url, manners):
             answer = requests.head(url, headers=manners.headers(), timeout=manners.timeout, allow_redirects=True)
@@ -273,16 +276,16 @@ def _tell_size(url: str, manners: Manners, failures: list[str]) -> int:
 
 
 def _write_body(answer: requests.Response, content: BinaryIO) -> None:
-    """Write what comes, and keep it on disk even if the connection breaks."""
+    """Write what arrives, and keep it on disk even if the connection breaks."""
     try:
         while data := _read(answer, content.tell()):
             content.write(data)
             if _STOP.is_set():
-                raise InputError(content.name, "stopped", "Run again: the fetching goes on where it stopped.")
+                raise InputError(content.name, "stopped", "Run again to resume.")
     except OSError as error:
         raise InputError(content.name, f"cannot be written ({error})", "Free some space and run again.") from error
     finally:
-        with contextlib.suppress(OSError):  # a full disk has been told
+        with contextlib.suppress(OSError):  # a full disk has been reported
             content.flush()
             os.fsync(content.fileno())
 
@@ -306,7 +309,7 @@ def _refuse(answer: requests.Response, url: str) -> None:
 
 
 def _retry_after(text: str) -> float | None:
-    """Seconds that a Retry-After asks for, as a number or as a date."""
+    """The seconds that a Retry-After header asks for, as a number or as a date."""
     if text.strip().isdigit():
         return float(text)
     try:
@@ -316,7 +319,7 @@ def _retry_after(text: str) -> float | None:
 
 
 def _start(answer: requests.Response, have: int) -> int:
-    """The first byte of an answer in the file: 0 of a whole one."""
+    """Where in the file an answer begins; 0 if it is the whole file."""
     if answer.status_code == 200:
         return 0
     first = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
@@ -324,15 +327,12 @@ def _start(answer: requests.Response, have: int) -> int:
 
 
 def _total(answer: requests.Response) -> int | None:
-    """The length of the whole file as an answer tells it, if it does."""
+    """The length of the whole file, if an answer tells it."""
     if "Content-Range" in answer.headers:
         total = answer.headers["Content-Range"].rpartition("/")[2]
     else:
         total = answer.headers.get("Content-Length", "")
     return int(total) if total.isdigit() else None
-
-
-# ---------------------------------------------------------------------- what lies beside a file
 
 
 def _beside(target: Path, ending: str) -> Path:
@@ -349,7 +349,7 @@ def _forget(target: Path) -> None:
 
 
 def _known(target: Path, url: str) -> dict[str, str | int]:
-    """What the server said of the file when its part was begun; nothing if it was another file's, or is broken."""
+    """What the server said about the file when its part was begun; nothing if that was another file or is damaged."""
     try:
         known = json.loads(_beside(target, f"{PART}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -359,12 +359,12 @@ def _known(target: Path, url: str) -> dict[str, str | int]:
 
 def _digest(path: Path, length: int) -> str:
     with path.open("rb") as content:
-        return hashlib.file_digest(content, _ALGORITHMS[length]).hexdigest()
+        return hashlib.file_digest(content, ALGORITHMS[length]).hexdigest()
 
 
 @contextlib.contextmanager
 def _connection(url: str, manners: Manners) -> Iterator[None]:
-    """One of the connections that this machine, all its processes together, may have to a site."""
+    """Hold one of the connections that all processes of this machine together may have to a site."""
     folder = Path(tempfile.gettempdir()) / f"mc2lib-connections-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder.mkdir(exist_ok=True)
     host = quote(urlsplit(url).netloc, safe="")
@@ -383,135 +383,24 @@ def _connection(url: str, manners: Manners) -> Iterator[None]:
         time.sleep(0.05)
 
 
-# ---------------------------------------------------------------------- dumps and page views
-
-
-def fetch_dump(
-    base: str, language: str, day: str, folder: Path, *, multistream: bool = True, manners: Manners = MANNERS
-) -> DumpFiles:
-    """Fetch a language's articles, held to the checksums that stand beside them.
+def fetch_many(names: Sequence[str], task: Callable[[str], Path], manners: Manners) -> Fetched:
+    """Fetch many files; one that is missing is reported, and the others are fetched.
 
     Args:
-        base: the mirror's address, such as `DUMPS`.
-        language: a Wikipedia's code, such as `bat_smg`.
-        day: the dump's date, YYYYMMDD, or `latest`.
-        folder: where the files shall lie.
-        multistream: the dump that can be read in parts, with its index; False: the single stream.
+        names: what to fetch.
+        task: fetches one of them.
         manners: how the site is asked.
-
-    Returns:
-        where dump and index lie.
 
     Raises:
-        InputError: no Wikipedia has that code, the mirror has no dump of that language and date, its sums do not
-            list it, or as `fetch`.
+        NoRoomError: the disk is full.
     """
-    if language not in WIKIPEDIAS:
-        raise InputError("language", f"no Wikipedia '{language}'", nearest(language, WIKIPEDIAS))
-    wiki = f"{DUMP_CODES.get(language, language)}wiki"
-    endings = MULTISTREAM if multistream else ("-pages-articles.xml.bz2",)
-    targets = [folder / f"{wiki}-{day}{ending}" for ending in endings]
-    if not all(target.is_file() for target in targets):
-        place = _dump_place(base, wiki, day)
-        sums = _fetch_sums(place, f"{wiki}-{day}", folder, language, manners)
-        for target, ending in zip(targets, endings, strict=True):
-            # the sums of `latest` list the files under their dates
-            digests = [sums[name] for name in sums if name[len(wiki) + 9 :] == ending]
-            if not digests:
-                raise InputError(
-                    f"{place}: {language}", f"its sums list no {target.name}", "Choose a date whose dump is complete."
-                )
-            fetch(f"{place}/{target.name}", target, digest=digests[0], manners=manners)
-    return DumpFiles(targets[0], targets[1] if multistream else None)
-
-
-def dump_files(base: str, languages: Iterable[str], day: str, folder: Path) -> dict[str, Path]:
-    """The addresses of multistream dumps and their indices, and where each shall lie; arguments as `fetch_dumps`'s."""
-    wikis = [f"{DUMP_CODES.get(language, language)}wiki" for language in languages]
-    names = [(wiki, f"{wiki}-{day}{ending}") for wiki in wikis for ending in MULTISTREAM]
-    return {f"{_dump_place(base, wiki, day)}/{name}": folder / name for wiki, name in names}
-
-
-def _dump_place(base: str, wiki: str, day: str) -> str:
-    return f"{base.rstrip('/')}/{wiki}/{day}"
-
-
-def _fetch_sums(place: str, stem: str, folder: Path, language: str, manners: Manners) -> dict[str, str]:
-    """File name to digest, of a dump's own sums; they are fetched anew each time."""
-    for kind in ("sha1sums", "md5sums"):
-        name = f"{stem}-{kind}.txt"
-        try:
-            with scratch_folder(folder) as scratch:  # one that lies in the folder may be of another date
-                path = fetch(f"{place}/{name}", scratch / name, manners=manners)
-                text = path.read_text(encoding="utf-8", errors="replace")
-        except InputError as error:
-            if "no such file" not in error.fault:
-                raise
-            continue
-        pairs = [line.split() for line in text.splitlines()]
-        return {words[1].lstrip("*"): words[0] for words in pairs if len(words) == 2 and len(words[0]) in _ALGORITHMS}
-    raise InputError(
-        f"{place}: {language}",
-        "the server has no such dump",
-        "Choose a language and date that the mirror lists, or another mirror: old dumps are taken away.",
-    )
-
-
-def fetch_dumps(
-    base: str, languages: Sequence[str], day: str, folder: Path, *, multistream: bool = True, manners: Manners = MANNERS
-) -> Fetched:
-    """Fetch the dumps of many languages; one that is missing is told, and the others go on.
-
-    Args:
-        base, day, folder, multistream, manners: as `fetch_dump` has them.
-        languages: Wikipedias' codes.
-
-    Returns:
-        each language's dump, or why it is missing. The index lies beside its dump.
-    """
-    return _fetch_all(
-        languages,
-        lambda code: fetch_dump(base, code, day, folder, multistream=multistream, manners=manners).dump,
-        manners,
-    )
-
-
-def fetch_pageviews(
-    base: str, days: Iterable[date], folder: Path, *, hours: Sequence[int] = range(24), manners: Manners = MANNERS
-) -> Fetched:
-    """Fetch the hourly page views of some days; one that is missing is told, and the others go on.
-
-    Args:
-        base: the mirror's address of page views, such as `PAGEVIEWS`.
-        days: the sampled days.
-        folder: where the files shall lie.
-        hours: of each day, 0..23.
-        manners: how the site is asked.
-
-    Returns:
-        each file by its name, `pageviews-YYYYMMDD-HH0000.gz`, or why it is missing. The site lists no checksums:
-        only lengths are checked here, and reading checks gzip's own.
-    """
-    places = {path.name: url for url, path in pageview_files(base, days, folder, hours=hours).items()}
-    return _fetch_all(list(places), lambda name: fetch(places[name], folder / name, manners=manners), manners)
-
-
-def pageview_files(
-    base: str, days: Iterable[date], folder: Path, *, hours: Sequence[int] = range(24)
-) -> dict[str, Path]:
-    """The addresses of hourly page views, and where each shall lie; arguments as `fetch_pageviews`'s."""
-    names = [(day, f"pageviews-{day:%Y%m%d}-{hour:02}0000.gz") for day in days for hour in hours]
-    return {f"{base.rstrip('/')}/{day:%Y}/{day:%Y-%m}/{name}": folder / name for day, name in names}
-
-
-def _fetch_all(names: Sequence[str], task: Callable[[str], Path], manners: Manners) -> Fetched:
     found: Mapping[str, Path | InputError]
     _STOP.clear()
     failures: list[str] = []  # in a row
     with ThreadPoolExecutor(manners.connections) as threads:
         try:
             found = dict(zip(names, threads.map(lambda name: _attempt(task, name, failures), names), strict=True))
-        except BaseException:  # Ctrl-C: what is being fetched need not come to its end first
+        except BaseException:  # Ctrl-C: do not wait for the files that are being fetched
             _STOP.set()
             raise
     return Fetched(
@@ -521,10 +410,10 @@ def _fetch_all(names: Sequence[str], task: Callable[[str], Path], manners: Manne
 
 
 def _attempt(task: Callable[[str], Path], name: str, failures: list[str]) -> Path | InputError:
-    """The file, or why it is missing; `failures` are the files that could not be reached since one could."""
+    """The file, or why it is missing; `failures` are the unreachable files since the last one that was reached."""
     if len(failures) >= GIVE_UP:
-        fault = f"{', '.join(failures)} could not be reached, one after the other"
-        raise UnreachableError(name, fault, "Check the network and run again: it goes on.")
+        fault = f"{', '.join(failures)} could not be reached in a row"
+        raise UnreachableError(name, fault, "Check the network, and run again to resume.")
     try:
         found: Path | InputError = task(name)
     except NoRoomError:

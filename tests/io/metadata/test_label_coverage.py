@@ -1,11 +1,11 @@
-"""Labels of the packaged model beside lists."""
+"""Labels of the packaged model compared with lists."""
 
 from pathlib import Path
 
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.io.label_coverage import find_unreached, label_coverage
+from mc2lib.io.metadata.label_coverage import find_unreached, label_coverage
 from mc2lib.languages import MERGED, WIKIPEDIAS
 from mc2lib.recipe.metadata.card import summarise_coverage
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from mc2lib.errors import InputError
 from mc2lib.io.lid_models import load_language_model, packaged_model
 from mc2lib.languages import OTHER, metadata_language
-from mc2lib.recipe.curation.fasttext_model import HIERARCHICAL, NEGATIVE, ONE_VS_ALL, SOFTMAX, FastText, parse_model
-from mc2lib.recipe.curation.lid import identify, identify_labels
+from mc2lib.recipe.curation.language_id.fasttext_file import parse_model
+from mc2lib.recipe.curation.language_id.fasttext_model import HIERARCHICAL, NEGATIVE, ONE_VS_ALL, SOFTMAX, FastText
+from mc2lib.recipe.curation.language_id.lid import identify, identify_labels
 
 TEXTS = [
     "A red bicycle leaning against a wall",
@@ -241,7 +242,7 @@ def test_slices_offsets_and_types_of_arrays(lid176: FastText):
     assert identify(pa.nulls(2, pa.string()), lid176).to_pylist() == [None, None]
 
 
-def test_bytes_that_are_no_utf8_are_answered(lid176: FastText):
+def test_bytes_that_are_not_utf8_are_answered(lid176: FastText):
     raw = [b"\xff\xfe hello", b"\xe3\x80", b"\xc2", b"\x80\x80", b"\xed\xa0\x80 world", b"hello \xe2\x80"]
     stored = pa.array(raw, pa.binary())
     texts = pa.Array.from_buffers(pa.string(), len(stored), stored.buffers())
@@ -293,7 +294,7 @@ def test_a_spoilt_model_is_refused_or_answers():
         (struct.pack("<2i", 793_712_314, 13) + bytes(100), "format 13"),
         (SMALL[:36] + struct.pack("<i", 1) + SMALL[40:], "word vectors, not a classifier"),
         (SMALL[:32] + struct.pack("<i", 9) + SMALL[36:], "no loss has number 9"),
-        (SMALL[:-4] + struct.pack("<f", float("nan")), "no numbers"),
+        (SMALL[:-4] + struct.pack("<f", float("nan")), "not finite"),
     ],
 )
 def test_foreign_files_are_named(content: bytes, fault: str):

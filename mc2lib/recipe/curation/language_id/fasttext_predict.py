@@ -1,6 +1,6 @@
-"""fastText's prediction over a batch of texts where they lie in Arrow's buffers, bit for bit the library's.
+"""fastText's prediction over a batch of texts in Arrow's buffers, bit for bit what the library gives.
 
-The same n-grams, the same rows added in the same order in single precision, the same tree searched.
+The n-grams are the same, the same rows are added in the same order in single precision, and the same tree is searched.
 Nothing here holds Python's lock.
 """
 
@@ -11,20 +11,22 @@ import math
 import numpy as np
 from numba import njit
 
-from mc2lib.recipe.curation.fasttext_model import (
-    EOS,
-    FNV_PRIME,
-    FNV_START,
+from mc2lib.recipe.curation.language_id.fasttext_labels import find_likeliest, go_down, search_tree
+from mc2lib.recipe.curation.language_id.fasttext_model import (
     HIERARCHICAL,
-    SOFTMAX,
     Arrays,
     Bytes,
-    Doubles,
     Floats,
     Ints,
     Longs,
     Number,
     Words,
+)
+from mc2lib.recipe.curation.language_id.fasttext_ngrams import (
+    EOS,
+    LOW,
+    PRIME,
+    START,
     find_characters,
     find_row,
     find_word,
@@ -33,15 +35,15 @@ from mc2lib.recipe.curation.fasttext_model import (
     signed,
 )
 
-#: Rows of the input matrix are gathered before they are added, this many at a time.
+#: How many rows of the input matrix are gathered before they are added.
 GATHERED = 4096
-#: Texts whose labels are looked for side by side.
+#: How many texts' labels are searched for in parallel.
 ABREAST = 64
-#: Words met before in a batch whose rows are known, a place each by the word's hash; and room for their rows.
+#: How many words of a batch are remembered with their rows, by hash, and how many rows in total.
 MET = 1 << 13
 MET_ROWS = 1 << 17
 
-#: What a byte may be: part of a word; a blank; the first of a blank of several bytes.
+#: What a byte may be: part of a word, white space, or the first byte of wider white space.
 WORD, BLANK, WIDE_BLANK = 0, 1, 2
 _KINDS = np.zeros(256, np.uint8)
 _KINDS[[0, 9, 10, 11, 12, 13, 28, 29, 30, 31, 32]] = BLANK
@@ -50,27 +52,26 @@ _KINDS[[0xC2, 0xE1, 0xE2, 0xE3]] = WIDE_BLANK
 _SPACE = np.uint8(ord(" "))
 _LABEL = np.frombuffer(b"__label__", np.uint8).copy()
 _EOS = np.frombuffer(EOS, np.uint8).copy()
-#: Hashes of words are signed where n-grams of words are made of them.
+#: In n-grams of words, the hashes of words are signed.
 _EOS_HASH = hash_bytes(EOS) - (1 << 32 if hash_bytes(EOS) >= 1 << 31 else 0)
 
 _OPEN, _CLOSE = np.uint64(ord("<")), np.uint64(ord(">"))
-_LOW, _START, _PRIME = np.uint64(0xFFFFFFFF), np.uint64(FNV_START), np.uint64(FNV_PRIME)
 _WORD_NGRAM_FACTOR = np.uint64(116_049_371)
-
-#: fastText looks at no node less probable than this: log(0 + 1e-5), in its single precision.
-_LEAST = np.float32(math.log(1e-5))
 
 
 @njit(cache=True, nogil=True)
 def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: Ints, probabilities: Floats) -> None:
-    """Fill in the likeliest label of each text and its probability; leave alone what has none.
+    """Write the most probable label of each text and its probability; texts without an answer keep what is there.
 
     Args:
-        data, offsets: the texts' bytes, and int64 [n + 1] where each lies.
-        loss, arrays: of the model.
-        labels, probabilities: int32 and float32 [n], written.
+        data: uint8, the texts end to end.
+        offsets: int64 [n + 1], where each text begins and ends.
+        loss: of the model.
+        arrays: of the model.
+        labels: int32 [n], written.
+        probabilities: float32 [n], written.
     """
-    # arrays are taken out of their tuples once: inside the loops that costs more than the work
+    # arrays are taken out of their tuples once: in the loops that would cost more than the work
     buckets, rows, output, eos = arrays.buckets, arrays.rows, arrays.output, arrays.eos
     words, word_offsets, slots, known = arrays.vocabulary
     expanded, expanded_offsets = arrays.expanded, arrays.expanded_offsets
@@ -119,7 +120,7 @@ def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: I
             if met_at[met] < 0 or met_size[met] != size or not _same(data, met_at[met], first, size):
                 number, _ = find_word(data, first, size, value, words, word_offsets, slots)
                 if number >= known or (number < 0 and size >= len(_LABEL) and _begins(data, first, _LABEL)):
-                    continue  # a label is no word
+                    continue  # labels are not words
                 if n_rows + 1 + (size + 2) * (maxn + 1) > len(met_rows):
                     met_at[:] = -1
                     n_rows = 0
@@ -171,12 +172,12 @@ def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: I
         if n_answered < ABREAST and text + 1 < len(labels):
             continue
         if loss == HIERARCHICAL:
-            _go_down(hidden, n_answered, left, right, slack, factor, output, walks, chances)
+            go_down(hidden, n_answered, left, right, slack, factor, output, walks, chances)
         for k in range(n_answered):
             if loss != HIERARCHICAL:
-                label, score = _likeliest(hidden[k], output, scores, loss)
+                label, score = find_likeliest(hidden[k], output, scores, loss)
             elif walks[0, k] < 0:
-                label, score = _search(hidden[k], left, right, output, nodes, reached)
+                label, score = search_tree(hidden[k], left, right, output, nodes, reached)
             else:
                 label, score = walks[0, k], np.float32(chances[0, k])
             if label >= 0:
@@ -185,12 +186,9 @@ def predict(data: Bytes, offsets: Longs, loss: Number, arrays: Arrays, labels: I
         n_answered = 0
 
 
-# ---------------------------------------------------------------------- from bytes to hidden numbers
-
-
 @njit(cache=True, nogil=True)
 def _skip_blanks(data: Bytes, at: Number, end: Number) -> tuple[Number, bool]:
-    """Where the next word starts, or `end`; and whether Python saw a character: that, or a zero on the way."""
+    """Where the next word starts, or `end`; and whether there is a word, or a zero byte before it."""
     zero = False
     while at < end and _KINDS[data[at]] != WORD:
         blank = _blank(data, at, end)
@@ -204,14 +202,14 @@ def _skip_blanks(data: Bytes, at: Number, end: Number) -> tuple[Number, bool]:
 @njit(cache=True, nogil=True)
 def _read_word(data: Bytes, at: Number, end: Number) -> tuple[Number, Number]:
     """Where the word at `at` ends, and its hash."""
-    value = _START
+    value = START
     while at < end:
         kind = _KINDS[data[at]]
         if kind != WORD and (kind == BLANK or _blank(data, at, end) > 0):
             break
-        value = (value ^ signed(data[at])) * _PRIME
+        value = (value ^ signed(data[at])) * PRIME
         at += 1
-    return at, value & _LOW
+    return at, value & LOW
 
 
 @njit(cache=True, nogil=True)
@@ -224,7 +222,7 @@ def _same(data: Bytes, one: Number, other: Number, size: Number) -> bool:
 
 @njit(cache=True, nogil=True)
 def _enclose(data: Bytes, first: Number, size: Number, token: Words) -> None:
-    """Put a word between `<` and `>` in `token`."""
+    """Write a word between `<` and `>` to `token`."""
     token[0], token[size + 1] = _OPEN, _CLOSE
     for i in range(size):
         token[i + 1] = signed(data[first + i])
@@ -240,7 +238,7 @@ def _begins(data: Bytes, at: Number, expected: Bytes) -> bool:
 
 @njit(cache=True, nogil=True)
 def _blank(data: Bytes, at: Number, end: Number) -> Number:
-    """How many bytes the blank at `at` has, 0 if there is none: Python's white space, and the zero."""
+    """How many bytes the white space at `at` has, 0 if it is none; as in Python, and the zero byte."""
     byte = data[at]
     kind = _KINDS[byte]
     if kind != WIDE_BLANK:
@@ -262,7 +260,7 @@ def _blank(data: Bytes, at: Number, end: Number) -> Number:
 @njit(cache=True, nogil=True)
 def _add_rows(hidden: Floats, rows: Floats, gathered: Longs, begin: Number, end: Number) -> Number:
     at = begin
-    while at + 4 <= end:  # four in one go, added in the same order: the sums wait for themselves less often
+    while at + 4 <= end:  # four at a time, added in the same order: fewer sums wait for the previous one
         a, b, c, d = gathered[at], gathered[at + 1], gathered[at + 2], gathered[at + 3]
         for j in range(len(hidden)):
             hidden[j] = (((hidden[j] + rows[a, j]) + rows[b, j]) + rows[c, j]) + rows[d, j]
@@ -286,7 +284,7 @@ def _add_word_ngrams(
     rows: Floats,
     gathered: Longs,
 ) -> Number:
-    """Add the rows of n-grams of words, from pairs up to the model's longest; how many they are."""
+    """Add the rows of n-grams of words, from pairs up to the longest of the model; return how many."""
     filled, total = 0, 0
     for first in range(tokens):
         value = np.uint64(hashes[first])
@@ -298,149 +296,3 @@ def _add_word_ngrams(
             gathered[filled] = row
             filled += kept
     return total + _add_rows(hidden, rows, gathered, 0, filled)
-
-
-# ---------------------------------------------------------------------- from hidden numbers to a label
-
-
-@njit(cache=True, nogil=True)
-def _log(x: Number) -> Number:
-    return np.float32(math.log(np.float64(x) + 1e-5))
-
-
-@njit(cache=True, nogil=True)
-def _chance(output: Floats, row: Number, hidden: Floats) -> Number:
-    """How likely the right child of the node with that row is."""
-    total = np.float32(0)
-    for i in range(len(hidden)):
-        total += output[row, i] * hidden[i]
-    return np.float32(1.0 / np.float64(np.float32(1) + math.exp(-total)))
-
-
-@njit(cache=True, nogil=True)
-def _go_down(
-    hidden: Floats,
-    count: Number,
-    left: Ints,
-    right: Ints,
-    slack: Number,
-    factor: Number,
-    output: Floats,
-    walks: Longs,
-    chances: Doubles,
-) -> None:
-    """The leaf that each text reaches by the likelier child each time; -1 if others come near.
-
-    Leaves go to walks[0] and scores to chances[0], [count]. All texts go down side by side: a step waits for a sum
-    in order, and other texts' sums are taken meanwhile. The scores of nodes that are passed by are kept as products
-    in double precision. If all of them are worse than the leaf by more than `slack`, fastText's search, whatever
-    its order, ends at this leaf.
-    """
-    leaves = (len(left) + 1) // 2
-    passed = np.zeros(count)
-    products = np.ones(count)
-    scores = np.zeros(count, np.float32)
-    for k in range(count):
-        walks[0, k], walks[1, k] = len(left) - 1, k
-    going = count if len(left) > 1 else 0
-    while going:
-        for i in range(going):
-            k = walks[1, i]
-            chances[1, i] = _chance(output, walks[0, k] - leaves, hidden[k])
-        still = 0
-        for i in range(going):
-            k = walks[1, i]
-            node = walks[0, k]
-            more = np.float32(chances[1, i])
-            less = np.float32(1.0 - np.float64(more))
-            node = np.int64(right[node] if more > less else left[node])
-            taken, other = max(more, less), min(more, less)
-            passed[k] = max(passed[k], products[k] * (other + 1e-5))
-            products[k] *= taken + 1e-5
-            scores[k] += _log(taken)
-            walks[0, k], walks[1, still] = node, k
-            still += left[node] >= 0
-        going = still
-    for k in range(count):
-        chances[0, k] = scores[k]
-        if passed[k] >= products[k] * factor or scores[k] - slack < _LEAST:
-            walks[0, k] = -1
-
-
-@njit(cache=True, nogil=True)
-def _search(
-    hidden: Floats, left: Ints, right: Ints, output: Floats, nodes: Ints, scores: Floats
-) -> tuple[Number, Number]:
-    """The leaf that fastText's depth-first search ends with, and its score; -1 if it finds none.
-
-    Scores may rise by 1e-5 a step, so what the search cuts off depends on its order: it is fastText's,
-    left before right, and the later of equals wins.
-    """
-    leaves = (len(left) + 1) // 2
-    label, best = -1, np.float32(-np.inf)
-    nodes[0], scores[0] = len(left) - 1, np.float32(0)
-    waiting = 1
-    while waiting:
-        waiting -= 1
-        node, score = nodes[waiting], scores[waiting]
-        if score < _LEAST or score < best:
-            continue
-        if left[node] < 0:
-            label, best = node, score
-            continue
-        more = _chance(output, node - leaves, hidden)
-        nodes[waiting], scores[waiting] = right[node], score + _log(more)
-        nodes[waiting + 1], scores[waiting + 1] = left[node], score + _log(np.float32(1.0 - np.float64(more)))
-        waiting += 2
-    return label, best
-
-
-@njit(cache=True, nogil=True)
-def _likeliest(hidden: Floats, output: Floats, scores: Floats, loss: Number) -> tuple[Number, Number]:
-    """The label with the highest probability, and the log of that."""
-    # label by label beside each other, so each sum is taken in order and all at once
-    scores[:] = 0
-    for i in range(len(hidden)):
-        weight = hidden[i]
-        for j in range(len(scores)):
-            scores[j] += output[i, j] * weight
-    if loss == SOFTMAX:
-        _softmax(scores)
-    else:
-        for j in range(len(scores)):
-            scores[j] = _sigmoid(scores[j])
-    most = np.float32(0)
-    for j in range(len(scores)):
-        most = max(scores[j], most)
-    near = most * np.float32(0.9999)
-    label, best = -1, np.float32(-np.inf)
-    for j in range(len(scores)):
-        if scores[j] >= near:
-            score = _log(scores[j])
-            if score >= best:  # of labels whose logs are equal, fastText names the last
-                label, best = j, score
-    return label, best
-
-
-@njit(cache=True, nogil=True)
-def _softmax(scores: Floats) -> None:
-    most = scores[0]
-    for j in range(len(scores)):
-        most = max(scores[j], most)
-    total = np.float32(0)
-    for j in range(len(scores)):
-        scores[j] = math.exp(scores[j] - most)
-        total += scores[j]
-    for j in range(len(scores)):
-        scores[j] /= total
-
-
-@njit(cache=True, nogil=True)
-def _sigmoid(x: Number) -> Number:
-    """The sigmoid of the nearest lower of 512 steps from -8 to 8: what fastText's table holds there."""
-    if x < -8:
-        return np.float32(0)
-    if x > 8:
-        return np.float32(1)
-    step = np.int64((x + np.float32(8)) * np.float32(512) / np.float32(8) / np.float32(2))
-    return np.float32(1.0 / (1.0 + np.float64(math.exp(np.float32(8 - step / 32)))))

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from mc2lib.errors import InputError
 from mc2lib.languages import is_punctuation
-from mc2lib.recipe.metadata.count import MARK, SPACE, WORD, Counts, Table, character_classes, count_texts, merge_counts
+from mc2lib.recipe.metadata.counting.count_table import Table, count_texts
+from mc2lib.recipe.metadata.counting.counts import Counts, merge_counts
+from mc2lib.recipe.metadata.counting.scanner import MARK, SPACE, WORD, character_classes
 from mc2lib.recipe.metadata.segment import make_segmenter
 from mc2lib.recipe.metadata.words import WORD_SPACE, is_mark, split_clauses
 
@@ -97,7 +99,7 @@ def test_broken_bytes_are_replacement_characters(text: bytes):
 @pytest.mark.parametrize(
     "broken", [b"\xc0\x80", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xe4\xba"]
 )
-def test_what_is_no_utf8_parts_clauses(broken: bytes):
+def test_bytes_that_are_not_utf8_separate_clauses(broken: bytes):
     counts = count_texts(pa.array([b"a" + broken + b"b c"]))
     assert plain(counts) == ({"a": 1, "b": 1, "c": 1}, {("b", "c"): 1})
 

@@ -2,7 +2,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mc2lib.recipe.metadata.wikitext import MAX_DEPTH, link_names, plain_text
+from mc2lib.recipe.metadata.wikitext.markup_names import link_names
+from mc2lib.recipe.metadata.wikitext.open_constructs import MAX_DEPTH
+from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 
 GERMAN = link_names({6: "Datei", 14: "Kategorie", 10: "Vorlage"})
 RUSSIAN = link_names({6: "Файл", 14: "Категория"})
