@@ -68,11 +68,15 @@ def test_no_number_of_the_study_stands_outside_the_block():
 
 
 def test_the_effects_are_those_of_the_summary():
+    """The questions of the main table, at the large tower where both towers ask them."""
     effects = json.loads((ROOT / "results" / "summary.json").read_text(encoding="utf-8"))["effects"]
-    for key, effect in effects.items():
-        if key not in ("alignment", "uniformity"):
-            mean = f"{100 * effect['ours']:+.1f}".replace("-", "−")
-            assert f"({mean} ± {100 * effect['spread']:.1f} points" in BLOCK, key
+    told = ["curse_large", "seen_pairs_large", "other_languages_large"]
+    told += ["curse_stays_small", "curse_broken_large", "capacity"]
+    bullets = re.findall(r"^- (?:.*\n)(?:  .*\n)*", BLOCK, re.MULTILINE)
+    assert len(bullets) == len(told)
+    for key, bullet in zip(told, bullets, strict=True):
+        mean = f"{100 * effects[key]['ours']:+.1f}".replace("-", "−")
+        assert f"({mean} ± {100 * effects[key]['spread']:.1f} points" in " ".join(bullet.split()), key
 
 
 def test_the_command_writes_between_the_marks_and_nowhere_else(tmp_path):
