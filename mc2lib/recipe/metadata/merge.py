@@ -149,7 +149,12 @@ def _walk_down(
 
 
 def is_usable(entry: str, entry_characters: int) -> bool:
-    """Whether an entry is short enough, not blank and more than punctuation."""
+    """Whether an entry is short enough, not blank and more than punctuation.
+
+    Examples:
+        >>> [is_usable(entry, 256) for entry in ("cat", "...", " ", "a" * 257)]
+        [True, False, False, False]
+    """
     return len(entry) <= entry_characters and not all(
         is_punctuation(character) or character.isspace() for character in entry
     )

@@ -17,7 +17,12 @@ NUMBER_CLASS = re.compile(r"\d\d")
 
 
 def rank_unigrams(frequencies: Mapping[str, float]) -> list[str]:
-    """Words by falling frequency; equals in the order given. Classes of numbers are left out."""
+    """Words by falling frequency; equals in the order given. Classes of numbers are left out.
+
+    Examples:
+        >>> rank_unigrams({"cat": 3e-5, "the": 5e-2, "0000": 1e-3, "dog": 3e-5})
+        ['the', 'cat', 'dog']
+    """
     words = [word for word in frequencies if not NUMBER_CLASS.search(word)]
     return sorted(words, key=lambda word: -frequencies[word])
 
@@ -27,6 +32,10 @@ def restore_case(words: Iterable[str], language: str) -> list[str]:
 
     Matching is case-sensitive and Wikipedia's words come as they are written; the packaged
     frequency lists are all lower case. Words of scripts without case stand once.
+
+    Examples:
+        >>> restore_case(["hund", "猫"], "de")
+        ['hund', 'Hund', '猫']
     """
     return list(dict.fromkeys(form for word in words for form in (word, capitalise(word, language))))
 
@@ -52,6 +61,10 @@ def rank_bigrams(clauses: Sequence[Clause], language: str) -> list[tuple[str, fl
         (bigram, PMI in bits).
 
     Source: MetaCLIP 2, §3.1.
+
+    Examples:
+        >>> rank_bigrams([("the", "cat"), ("the", "dog"), ("Sri", "Lanka"), ("New", "York")], "en")
+        [('New York', 3.0), ('Sri Lanka', 3.0), ('the cat', 2.0), ('the dog', 2.0)]
     """
     words = count_words(clauses)
     total = words.total()

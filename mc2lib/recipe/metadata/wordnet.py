@@ -26,6 +26,10 @@ def parse_lemmas(lines: Iterable[str], place: str) -> list[str]:
 
     Raises:
         InputError: a line is no synset.
+
+    Examples:
+        >>> parse_lemmas(["02084071 05 n 02 dog 0 domestic_dog 0 000 | a pet\\n"], "data.noun")
+        ['dog', 'domestic dog']
     """
     lemmas: dict[str, None] = {}
     for number, line in enumerate(lines, 1):
