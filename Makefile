@@ -14,6 +14,7 @@
 #   make plan SCALE=name  what a scale would cost, without running it
 #   make bench WHAT=study seconds, memory and pairs/s, stage by stage
 #   make check            ruff and mypy
+#   make docs             these pages, the report and the API reference as a site, in site/
 #   make env              only the virtual environment
 #   make peers            with what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL)
 #   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
@@ -35,7 +36,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate train export metadata readme lab plan bench check env peers clean
+.PHONY: help repro test smoke arm trial curate train export metadata readme lab plan bench check docs env peers clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -89,6 +90,17 @@ check: env
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
 	@$(python) -m mypy mc2lib
+
+# What builds the site is added to .venv when it is first asked for; after that no network is needed.
+docs: env
+	@if ! cmp -s docs/requirements.lock .venv/installed-docs.lock; then \
+	  echo "installing docs/requirements.lock into .venv (once)"; \
+	  $(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r docs/requirements.lock || \
+	    { echo "error: the installation failed; check the network and pip's index setting, then run make docs again" >&2; exit 1; }; \
+	  cp docs/requirements.lock .venv/installed-docs.lock; \
+	fi
+	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict
+	@echo "open site/index.html"
 
 # The lock that was installed is kept in the environment: another lock installs again, the same one does nothing.
 env:
