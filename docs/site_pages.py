@@ -87,5 +87,7 @@ def api_page(name: str, modules: list[Path]) -> str:
     purpose = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     parts = [f"# {name}", purpose]
     for module in modules:
-        parts.append(f"## {module.stem}\n\n::: {name}.{module.stem}\n    options:\n      show_root_heading: false")
+        parts.append(
+            f"## {module.stem}\n\n::: {name}.{module.stem}\n    options: {{ show_root_heading: false, show_root_toc_entry: false }}"
+        )
     return "\n\n".join(parts) + "\n"
