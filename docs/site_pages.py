@@ -86,8 +86,6 @@ def api_page(name: str, modules: list[Path]) -> str:
     folder = ROOT.joinpath(*name.split("."))
     purpose = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     parts = [f"# {name}", purpose]
-    for module in modules:
-        parts.append(
-            f"## {module.stem}\n\n::: {name}.{module.stem}\n    options: {{ show_root_heading: false, show_root_toc_entry: false }}"
-        )
+    options = "options: { show_root_heading: false, show_root_toc_entry: false }"
+    parts += [f"## {module.stem}\n\n::: {name}.{module.stem}\n    {options}" for module in modules]
     return "\n\n".join(parts) + "\n"
