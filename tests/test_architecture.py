@@ -280,14 +280,17 @@ NOT_CALLED = {
 ACTING = ("io.", "engine.", "trainer.", "study.", "pipeline.")
 
 
-def reached(name: str) -> set[str]:
-    """The mc2lib modules (dotted, without `mc2lib.`) that `name` imports, directly or not, itself included."""
+def reached(name: str, without: str = "") -> set[str]:
+    """The mc2lib modules (dotted, without `mc2lib.`) that `name` imports, directly or not, itself included.
+
+    What only `without` imports is left out, and so is `without`.
+    """
     found: set[str] = set()
     waiting = [name]
     while waiting:
         module = waiting.pop()
         path = PACKAGE / (module.replace(".", "/") + ".py")
-        if module in found or not path.exists():
+        if module in found or module == without or not path.exists():
             continue
         found.add(module)
         waiting += [other.removeprefix("mc2lib.") for other in imports(path) if other.startswith("mc2lib.")]

@@ -17,9 +17,10 @@ import resvg_py
 from mc2lib.engine.machine import processes
 from mc2lib.engine.tasks import process_pool
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.drawings import decode, write_shard
 from mc2lib.io.files import read_json, read_table, require_space, write_table
+from mc2lib.io.image_decoder import decode_pixels
 from mc2lib.io.study_paths import Paths
+from mc2lib.io.tars import write_images
 from mc2lib.io.udhr import read_udhr
 from mc2lib.languages import spaced, udhr_code
 from mc2lib.params import Params
@@ -129,7 +130,7 @@ def _drop_identical(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Drop a drawing whose pixels another concept already shows, in any style."""
     owner: dict[bytes, str] = {}
     kept = []
-    for row, pixels in zip(rows, decode([row["png"] for row in rows], "drawings"), strict=True):
+    for row, pixels in zip(rows, decode_pixels([row["png"] for row in rows], "drawings"), strict=True):
         fingerprint = hashlib.sha256(pixels.tobytes()).digest()
         if owner.setdefault(fingerprint, row["concept"]) == row["concept"]:
             kept.append(row)
@@ -198,7 +199,7 @@ def _draw_one(
     folder = paths.pool(mix, seed)
     write_table(pairs, folder / "pairs-00000.parquet", POOL)
     write_table(truth, folder / "truth.parquet", TRUTH)
-    write_shard(iter(zip(train["image"], train["png"], strict=True)), folder / "images-00000.tar")
+    write_images(zip(train["image"], train["png"], strict=True), folder / "images-00000.tar")
     if mix == "base":
         _write_evaluation(paths.evaluation(seed), split, test, captions, params)
     return {
@@ -222,8 +223,8 @@ def _split_drawings(drawings: pd.DataFrame, split: Split, params: Params) -> tup
     unused = drawings["style"].isin(params.pool.unused_styles)
     train = drawings[~held_out & ~unused & drawings["concept"].isin(split.trained)]
     test = drawings[held_out & drawings["concept"].isin(split.concepts)]
-    seen = {pixels.tobytes() for pixels in decode(train["png"].tolist(), "training drawings")}
-    fresh = [pixels.tobytes() not in seen for pixels in decode(test["png"].tolist(), "test drawings")]
+    seen = {pixels.tobytes() for pixels in decode_pixels(train["png"].tolist(), "training drawings")}
+    fresh = [pixels.tobytes() not in seen for pixels in decode_pixels(test["png"].tolist(), "test drawings")]
     return train.reset_index(drop=True), test[np.array(fresh, dtype=bool)].reset_index(drop=True)
 
 
@@ -292,7 +293,7 @@ def load_gallery(root: Path, concepts: int = 12) -> tuple[Any, list[str], list[s
     chosen = [names[i] for i in np.linspace(0, len(names) - 1, concepts).astype(int)]
     table = drawings.set_index("image")["png"]
     pngs = [table[f"{style}/{concept}"] for style in STYLES for concept in chosen]
-    return decode(pngs, "drawings"), list(STYLES), chosen
+    return decode_pixels(pngs, "drawings"), list(STYLES), chosen
 
 
 def load_pool(root: Path, mix: str, seed: int) -> pd.DataFrame:
