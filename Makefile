@@ -1,20 +1,20 @@
 # The study's commands. Everything runs in .venv, which `make env` makes from requirements.lock.
 #
-#   make repro            the whole study, or what is left of it
-#   make test             the tests
-#   make smoke            the whole study, tiny, in a temporary folder
-#   make arm ARM=name     one arm of params.yaml, its evaluation and the report
-#   make trial ARM=name   one arm on the validation styles, in a temporary folder; SET="training.steps=640 …" to tune
-#   make curate POOL=dir  a pool of your own, of any known format, to a curated one [OUT=dir ARGS=…]
-#   make train POOL=dir   CLIP on that pool as it was curated, a new draw each epoch [OUT=… RUN=… SCALE=workstation ARGS=…]
-#   make export POOL=dir  its curated pairs as webdataset, parquet, datasets or uids: AS=webdataset TO=dir [OUT=… ARGS=…]
-#   make metadata         lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
-#   make readme           README's block of results, written anew from results/
-#   make lab              JupyterLab on the notebooks
-#   make plan SCALE=name  what a scale would cost, without running it
-#   make bench WHAT=study seconds, memory and pairs/s, stage by stage
-#   make check            ruff and mypy
-#   make docs             these pages, the report and the API reference as a site, in site/
+#   make repro            run the whole study, or what is left of it
+#   make test             run the tests
+#   make smoke            run the whole study, tiny, in a temporary folder
+#   make arm ARM=name     run one arm of params.yaml, its evaluation and the report
+#   make trial ARM=name   run one arm on the validation styles, in a temporary folder; SET="training.steps=640 …" to tune
+#   make curate POOL=dir  curate a pool of your own, of any known layout [OUT=dir ARGS=…]
+#   make train POOL=dir   train CLIP on that curated pool, a new draw each epoch [OUT=… RUN=… SCALE=workstation ARGS=…]
+#   make export POOL=dir  write its curated pairs as webdataset, parquet, datasets or uids: AS=webdataset TO=dir [OUT=… ARGS=…]
+#   make metadata         build lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
+#   make readme           write README's block of results from results/
+#   make lab              open JupyterLab on the notebooks
+#   make plan SCALE=name  print what a scale would cost, without running it
+#   make bench WHAT=study measure seconds, memory and pairs/s, stage by stage
+#   make check            run ruff and mypy
+#   make docs             build the pages of docs/, the report and the API reference as a site in site/
 #   make env              only the virtual environment
 #   make peers            with what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL)
 #   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
@@ -102,7 +102,7 @@ docs: env
 	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict
 	@echo "open site/index.html"
 
-# The lock that was installed is kept in the environment: another lock installs again, the same one does nothing.
+# The installed lock is kept in the environment: if requirements.lock differs from it, it is installed again.
 env:
 	@if ! cmp -s requirements.lock .venv/installed.lock; then \
 	  fits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'; \
