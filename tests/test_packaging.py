@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,29 @@ def test_the_writers_of_pools_are_locked_apart_with_a_hash_each() -> None:
     assert not names & {"img2dataset", "webdataset"} & {name for name, _ in PINNED}
 
 
+def test_the_sites_lock_adds_to_the_environment_and_changes_nothing_in_it() -> None:
+    text = (ROOT / "docs" / "requirements.lock").read_text(encoding="utf-8")
+    added = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE))
+    assert not {canonicalize_name(name) for name in added} & {canonicalize_name(name) for name, _ in PINNED}
+    for needed in map(Requirement, PROJECT["optional-dependencies"]["docs"]):
+        assert needed.specifier.contains(added[needed.name])
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(added) and all("--hash=sha256:" in block for block in blocks) and "://" not in text
+
+
+def test_a_wheel_holds_the_package_its_types_and_its_command_and_nothing_else(tmp_path: Path) -> None:
+    build = "from hatchling.builders.wheel import WheelBuilder; import sys; "
+    done = run("-c", f"{build}print(*WheelBuilder(sys.argv[1]).build(directory=sys.argv[2]))", str(ROOT), str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(done.stdout.strip()) as wheel:
+        names = wheel.namelist()
+        (entry_points,) = [name for name in names if name.endswith("/entry_points.txt")]
+        assert "mc2lib = mc2lib.commands.command_line:main" in wheel.read(entry_points).decode()
+    assert {name.split("/")[0] for name in names} == {"mc2lib", f"mc2lib-{PROJECT['version']}.dist-info"}
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "mc2lib").rglob("*.py")}
+    assert sources | {"mc2lib/py.typed"} == {name for name in names if name.startswith("mc2lib/")}
+
+
 def test_every_author_of_what_is_fetched_has_a_notice() -> None:
     notices = (ROOT / "docs" / "notices.md").read_text(encoding="utf-8")
     lock = json.loads((ROOT / "sources" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
@@ -106,6 +130,7 @@ def test_the_makefile_names_its_targets() -> None:
         "plan",
         "bench",
         "check",
+        "docs",
         "env",
         "writers",
         "pools",

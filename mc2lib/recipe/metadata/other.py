@@ -42,6 +42,10 @@ def unreached_languages(labels: Iterable[str], languages: Iterable[str]) -> tupl
         Their codes, sorted.
 
     Source: MetaCLIP 2, §3.2.
+
+    Examples:
+        >>> unreached_languages(["__label__en", "__label__zh"], ["en", "zh", "ang", "other"])
+        ('ang',)
     """
     return tuple(sorted(set(languages) - {metadata_language(label) for label in labels} - {OTHER}))
 

@@ -77,6 +77,10 @@ def joiner(language: str, name: str | None = None) -> str:
     Args:
         language: metadata language.
         name: see `make_segmenter`.
+
+    Examples:
+        >>> [joiner(language) for language in ("en", "ja", "bo")]
+        [' ', '', '་']
     """
     name = "spaces" if spaced(language) else name or default_segmenter(language)
     return {"spaces": " ", "tsheg": TSHEG}.get(name, "")

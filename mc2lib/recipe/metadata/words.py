@@ -28,6 +28,12 @@ def split_clauses(texts: Iterable[str], language: str) -> list[Clause]:
         The clauses in the order of the text, none empty. Case is kept.
 
     Source: MetaCLIP 2, §3.1.
+
+    Examples:
+        >>> split_clauses(["A red heart, and a cat!"], "en")
+        [('A', 'red', 'heart'), ('and', 'a', 'cat')]
+        >>> split_clauses(["我喜欢猫。"], "zh")
+        [('我', '喜欢', '猫')]
     """
     split = _spaced_clauses if spaced(language) else _unspaced_clauses
     return [clause for text in texts for clause in split(text, language) if clause]
