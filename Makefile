@@ -15,8 +15,10 @@
 #   make bench WHAT=study measure seconds, memory and pairs/s, stage by stage
 #   make check            run ruff and mypy
 #   make docs             build the pages of docs/, the report and the API reference as a site in site/
-#   make env              only the virtual environment
-#   make peers            with what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL)
+#   make env              make only the virtual environment
+#   make writers          install the libraries that write pools, in .venv-writers: docs/pools.md is tested with them (800 MB)
+#   make pools            write the tables of docs/pools.md: each layout by its real library, then curated
+#   make peers            install what benchmarks and some tests compare mc2lib with: gensim (LGPL), wikiextractor (AGPL)
 #   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
 
 PYTHON ?=
@@ -36,7 +38,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate train export metadata readme lab plan bench check docs env peers clean
+.PHONY: help repro test smoke arm trial curate train export metadata readme lab plan bench check docs env peers writers pools clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -121,6 +123,19 @@ env:
 
 peers: env
 	@$(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r benchmarks/requirements.lock
+
+# As with `env`, the lock that was installed is kept: the same one does nothing.
+writers: env
+	@if ! cmp -s tests/writers/requirements.lock .venv-writers/installed.lock; then \
+	  echo "installing tests/writers/requirements.lock into .venv-writers (about a minute, once)"; \
+	  $(python) -m venv --clear .venv-writers && \
+	  .venv-writers/bin/python -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r tests/writers/requirements.lock || \
+	    { echo "error: the installation failed; check the network and pip's index setting, then run make writers again" >&2; exit 1; }; \
+	  cp tests/writers/requirements.lock .venv-writers/installed.lock; \
+	fi
+
+pools: writers
+	@$(python) -m tests.io.pools.curations
 
 clean: env
 	@$(python) -m mc2lib clean

@@ -1,24 +1,22 @@
 """params.yaml and scales/*.yaml as one frozen, strict, documented type.
 
-`parse` takes the two files as plain mappings (reading them is `mc2lib.io.config`'s) and
-refuses unknown, missing and mistyped keys by name, with the nearest known one.
+`parse` takes the two files as plain mappings, which `mc2lib.io.config` reads, and refuses unknown, missing and
+mistyped keys by name, with the nearest known one; each section checks its own values.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from mc2lib.errors import InputError, nearest
+from mc2lib.sections import build, require_positive, require_share
 
 Curation = Literal["raw", "english", "english_metadata", "merged", "isolated_t_en", "isolated"]
 Languages = Literal["english", "other", "all"]
 Tokenizer = Literal["gemma", "pool", "bytes"]
-Section = TypeVar("Section")
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,11 @@ class Forms:
     both: float
     frame: float
 
+    def check(self, place: str) -> None:
+        """Raise InputError unless the shares sum to 1."""
+        if abs(sum(dataclasses.astuple(self)) - 1) > 1e-6:
+            raise InputError(place, "shares do not sum to 1", "Correct them.")
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -39,6 +42,12 @@ class Noise:
     boilerplate: float
     wrong_concept: float
     wrong_language: float
+
+    def check(self, place: str) -> None:
+        """Raise InputError unless the shares leave room for clean pairs."""
+        shares = dataclasses.astuple(self)
+        if min(shares) < 0 or sum(shares) >= 1:
+            raise InputError(place, f"shares sum to {sum(shares):g}", "Keep them in 0..1, under 1 in all.")
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,13 @@ class Pool:
     pairs: int  # (image, alt-text) pairs per draw
     image_size: int  # pixels, square
     unused_styles: tuple[str, ...] = ()  # neither trained nor tested on: tuning must not see the test styles
+
+    def check(self, place: str) -> None:
+        """Raise InputError unless sizes are above zero and shares are shares."""
+        require_share(
+            place, english_share=self.english_share, held_out_share=self.held_out_share, second_text=self.second_text
+        )
+        require_positive(place, concepts=self.concepts, pairs=self.pairs, image_size=self.image_size)
 
 
 @dataclass(frozen=True)
@@ -103,6 +119,10 @@ class CurationParams(MatchRules):
     t_en: int  # matches per entry above which an English entry is head
     lid_engine: Literal["compiled", "fasttext"] = "compiled"  # who answers: this library, or the fasttext package
 
+    def check(self, place: str) -> None:
+        """Raise InputError unless the threshold is above zero."""
+        require_positive(place, t_en=self.t_en)
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -122,6 +142,13 @@ class RandomResizedCrop:
     scale: tuple[float, ...]  # least and most of the image's area
     ratio: tuple[float, ...] = (3 / 4, 4 / 3)  # least and most width / height of the part
 
+    def check(self, place: str) -> None:
+        """Raise InputError unless both ranges have a least and a most."""
+        for name, ends, most in (("scale", self.scale, 1.0), ("ratio", self.ratio, float("inf"))):
+            if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= most:
+                fault = f"{list(ends)} is not the least and the most"
+                raise InputError(f"{place}.{name}", fault, "Write as [0.9, 1.0].")
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -129,6 +156,11 @@ class Augmentation:
 
     affine: Affine | None = None
     random_resized_crop: RandomResizedCrop | None = None
+
+    def check(self, place: str) -> None:
+        """Raise InputError if both are named."""
+        if self.affine is not None and self.random_resized_crop is not None:
+            raise InputError(place, "names affine and random_resized_crop", "Name one; {} is none.")
 
 
 @dataclass(frozen=True)
@@ -149,6 +181,21 @@ class Training:
     vocabulary: Literal["full", "cut"]
     augmentation: Augmentation
     scaled_batch_size: int | None = None  # of an arm that sees 1/english_share; None computes it
+
+    def check(self, place: str) -> None:
+        """Raise InputError unless numbers are above zero and a scaled batch is larger than the other."""
+        require_positive(
+            place,
+            batch_size=self.batch_size,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            context_length=self.context_length,
+        )
+        if self.scaled_batch_size is not None and self.scaled_batch_size <= self.batch_size:
+            fault = f"{self.scaled_batch_size} is not above training.batch_size"
+            raise InputError(f"{place}.scaled_batch_size", fault, "Correct it, or leave it out: 1/english_share.")
+        if self.grad_clip != "none":
+            require_positive(place, grad_clip=self.grad_clip)
 
 
 @dataclass(frozen=True)
@@ -173,6 +220,13 @@ class Arm:
     mix: str = "base"
     steps: float = 1.0  # in units of training.steps
     context_length: int | None = None  # tokens; None is training.context_length
+
+    def check(self, place: str) -> None:
+        """Raise InputError unless the arm sees something."""
+        if isinstance(self.seen, float) and self.seen <= 0:
+            raise InputError(place, f"seen is {self.seen}", "Write a number above zero.")
+        if not 0 < self.steps < float("inf"):
+            raise InputError(place, f"steps is {self.steps}", "Write a number above zero.")
 
 
 @dataclass(frozen=True)
@@ -205,6 +259,12 @@ class Machine:
     engine: Literal["local", "ray"] = "local"  # local: a process pool here; ray: a cluster, or one started here
     address: str | None = None  # of a Ray cluster, host:port or auto; None starts one here
     retries: int = 2  # how often a task whose worker died is tried again
+
+    def check(self, place: str) -> None:
+        """Raise InputError unless checkpoints come at some interval."""
+        if self.checkpoint_seconds != "auto" and not self.checkpoint_seconds >= 0:
+            fault = f"{self.checkpoint_seconds} is below zero"
+            raise InputError(f"{place}.checkpoint_seconds", fault, "Write auto, or a number of seconds.")
 
 
 @dataclass(frozen=True)
@@ -255,6 +315,22 @@ class Params:
         """The arms of a table; none if the study has no such table."""
         return self.tables.get(name, ())
 
+    def check(self, place: str) -> None:
+        """Raise InputError unless names are defined where they are used, and once."""
+        for name, arm in self.arms.items():
+            if arm.tower not in self.towers:
+                raise InputError(f"{place}.arms.{name}", f"no tower '{arm.tower}'", nearest(arm.tower, self.towers))
+            if arm.mix not in self.pool.mixes:
+                raise InputError(f"{place}.arms.{name}", f"no mix '{arm.mix}'", nearest(arm.mix, self.pool.mixes))
+        for table, rows in self.tables.items():
+            for row in rows:
+                if row not in self.arms:
+                    raise InputError(f"{place}.tables.{table}", f"no arm '{row}'", nearest(row, self.arms))
+        if self.languages[0] != "en" or len(set(self.languages)) != len(self.languages):
+            raise InputError(f"{place}.languages", "must begin with en and hold no language twice", "Correct the list.")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise InputError(f"{place}.seeds", "a seed is named twice", "Remove one.")
+
 
 def parse(study: Mapping[str, Any], scale: Mapping[str, Any]) -> Params:
     """Join a study (params.yaml) and a scale (scales/*.yaml) into checked parameters.
@@ -266,24 +342,7 @@ def parse(study: Mapping[str, Any], scale: Mapping[str, Any]) -> Params:
     Raises:
         InputError: a key is unknown, missing, mistyped or names something undefined.
     """
-    params: Params = _build(Params, _merge(study, scale), "params")
-    _check(params)
-    return params
-
-
-def parse_section(kind: type[Section], content: Mapping[str, Any], place: str) -> Section:
-    """One section of the parameters from plain values, such as `dataclasses.asdict` and JSON leave of it.
-
-    Args:
-        kind: Training, Tower, Machine, ….
-        content: the section as a mapping.
-        place: of the section, for the error.
-
-    Raises:
-        InputError: a key is unknown, missing or mistyped.
-    """
-    section: Section = _build(kind, content, place)
-    return section
+    return build(Params, _merge(study, scale), "params")
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -292,140 +351,3 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
         merged[name] = _merge(merged[name], value) if both else value
     return merged
-
-
-def _build(kind: Any, value: Any, place: str) -> Any:
-    """`value` as `kind` (a dataclass, Literal, union, tuple, dict or scalar), strictly."""
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return _build_dataclass(kind, value, place)
-    if origin is Literal:
-        if value not in inner:
-            raise InputError(place, f"'{value}' is not allowed", nearest(str(value), map(str, inner)))
-        return value
-    if origin in (types.UnionType, typing.Union):
-        return _build_union(inner, value, place)
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)) or not value:
-            raise InputError(place, f"{value!r} is not a list", "Write a non-empty list.")
-        return tuple(_build(inner[0], item, f"{place}[{i}]") for i, item in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise InputError(place, f"{value!r} is not a mapping", "Write `name: value` lines.")
-        return {str(name): _build(inner[1], item, f"{place}.{name}") for name, item in value.items()}
-    return _build_scalar(kind, value, place)
-
-
-def _build_dataclass(kind: Any, value: Any, place: str) -> Any:
-    if isinstance(value, kind):  # a section that was built on its own
-        return value
-    if not isinstance(value, Mapping):
-        raise InputError(place, f"{value!r} is not a mapping", "Write `key: value` lines.")
-    hints = typing.get_type_hints(kind)
-    for name in value:
-        if name not in hints:
-            raise InputError(place, f"unknown key '{name}'", nearest(str(name), hints))
-    required = {
-        f.name
-        for f in dataclasses.fields(kind)
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    }
-    for name in sorted(required - set(value)):
-        raise InputError(place, f"key '{name}' is missing", "Add it to params.yaml or the scale's file.")
-    return kind(**{name: _build(hints[name], item, f"{place}.{name}") for name, item in value.items()})
-
-
-def _build_union(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
-    for kind in kinds:
-        try:
-            return _build(kind, value, place)
-        except InputError:
-            continue
-    wanted = " or ".join(str(getattr(kind, "__name__", kind)) for kind in kinds)
-    raise InputError(place, f"{value!r} is neither {wanted}", "Correct the value.")
-
-
-def _build_scalar(kind: Any, value: Any, place: str) -> Any:
-    if kind is type(None) and value is not None:
-        raise InputError(place, f"{value!r} is not empty", "Leave the key out.")
-    if kind is Any or kind is type(None):
-        return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(place, f"{value!r} is {type(value).__name__}, not {kind.__name__}", "Correct the value.")
-    return kind(value) if kind in (int, float, str) else value  # plain, not the YAML reader's subclass
-
-
-def _check(params: Params) -> None:
-    """What types cannot say: ranges, sums and names that must be defined elsewhere."""
-    for name, arm in params.arms.items():
-        place = f"params.arms.{name}"
-        if arm.tower not in params.towers:
-            raise InputError(place, f"no tower '{arm.tower}'", nearest(arm.tower, params.towers))
-        if arm.mix not in params.pool.mixes:
-            raise InputError(place, f"no mix '{arm.mix}'", nearest(arm.mix, params.pool.mixes))
-        if isinstance(arm.seen, float) and arm.seen <= 0:
-            raise InputError(place, f"seen is {arm.seen}", "Write a number above zero.")
-        if not 0 < arm.steps < float("inf"):
-            raise InputError(place, f"steps is {arm.steps}", "Write a number above zero.")
-    for table, rows in params.tables.items():
-        for row in rows:
-            if row not in params.arms:
-                raise InputError(f"params.tables.{table}", f"no arm '{row}'", nearest(row, params.arms))
-    if params.languages[0] != "en" or len(set(params.languages)) != len(params.languages):
-        raise InputError("params.languages", "must begin with en and hold no language twice", "Correct the list.")
-    if len(set(params.seeds)) != len(params.seeds):
-        raise InputError("params.seeds", "a seed stands twice", "Remove one.")
-    for name, mix in params.pool.mixes.items():
-        shares = dataclasses.astuple(mix)
-        if min(shares) < 0 or sum(shares) >= 1:
-            raise InputError(
-                f"params.pool.mixes.{name}", f"shares sum to {sum(shares):g}", "Keep them in 0..1, under 1 in all."
-            )
-    if abs(sum(dataclasses.astuple(params.pool.forms)) - 1) > 1e-6:
-        raise InputError("params.pool.forms", "shares do not sum to 1", "Correct them.")
-    for place, share in (
-        ("params.pool.english_share", params.pool.english_share),
-        ("params.pool.held_out_share", params.pool.held_out_share),
-        ("params.pool.second_text", params.pool.second_text),
-    ):
-        if not 0 <= share < 1:
-            raise InputError(place, f"{share:g} is not in 0..1", "Correct the share.")
-    if params.machine.checkpoint_seconds != "auto" and not params.machine.checkpoint_seconds >= 0:
-        fault = f"{params.machine.checkpoint_seconds} is below zero"
-        raise InputError("params.machine.checkpoint_seconds", fault, "Write auto, or a number of seconds.")
-    _check_augmentation(params.training.augmentation)
-    positive: dict[str, float] = {
-        "pool.concepts": params.pool.concepts,
-        "pool.pairs": params.pool.pairs,
-        "pool.image_size": params.pool.image_size,
-        "curation.t_en": params.curation.t_en,
-        "training.batch_size": params.training.batch_size,
-        "training.steps": params.training.steps,
-        "training.learning_rate": params.training.learning_rate,
-        "training.context_length": params.training.context_length,
-    }
-    if (
-        params.training.scaled_batch_size is not None
-        and params.training.scaled_batch_size <= params.training.batch_size
-    ):
-        fault = f"{params.training.scaled_batch_size} is not above training.batch_size"
-        raise InputError("params.training.scaled_batch_size", fault, "Correct it, or leave it out: 1/english_share.")
-    if params.training.grad_clip != "none":
-        positive["training.grad_clip"] = params.training.grad_clip
-    for place, number in positive.items():
-        if not 0 < number < float("inf"):  # not `number <= 0`, which NaN passes
-            raise InputError(f"params.{place}", f"{number} is not above zero", "Correct the number.")
-
-
-def _check_augmentation(how: Augmentation) -> None:
-    place, crop = "params.training.augmentation", how.random_resized_crop
-    if crop is None:
-        return
-    if how.affine is not None:
-        raise InputError(place, "names affine and random_resized_crop", "Name one; {} is none.")
-    for name, ends, most in (("scale", crop.scale, 1.0), ("ratio", crop.ratio, float("inf"))):
-        if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= most:
-            fault = f"{list(ends)} is not the least and the most"
-            raise InputError(f"{place}.random_resized_crop.{name}", fault, "Write as [0.9, 1.0].")

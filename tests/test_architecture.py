@@ -24,7 +24,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ROOMS = [
     {"__init__"},
     {"errors"},
-    {"hashing", "languages", "params", "schemas"},
+    {"hashing", "languages", "schemas", "sections"},
+    {"params"},
     {"recipe"},
     {"reporting"},
     {"io"},
@@ -265,7 +266,7 @@ def test_all_that_shapes_results_is_a_parameter_of_some_stage() -> None:
 
 
 #: Modules whose edits leave every result as it is: reading, writing, naming and drawing.
-PLUMBING = {"errors", "params", "schemas", "io.config", "io.files", "io.study_paths", "engine.machine"}
+PLUMBING = {"errors", "params", "schemas", "sections", "io.config", "io.files", "io.study_paths", "engine.machine"}
 
 
 #: Modules that a stage reaches through a file it shares with another stage, and does not call.

@@ -69,6 +69,17 @@ def test_a_wheel_holds_the_package_its_types_and_its_command_and_nothing_else(tm
     assert sources | {"mc2lib/py.typed"} == {name for name in names if name.startswith("mc2lib/")}
 
 
+def test_the_writers_of_pools_are_locked_apart_with_a_hash_each() -> None:
+    """img2dataset wants an older pandas than the study has, so they have an environment of their own."""
+    text = (ROOT / "tests" / "writers" / "requirements.lock").read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    names = {block.split("==")[0] for block in blocks}
+    assert {"img2dataset", "webdataset", "warcio"} <= names and all("--hash=sha256:" in block for block in blocks)
+    assert "opencv-python" not in names  # it needs system libraries; the headless one does not
+    assert "://" not in text and "index-url" not in text and " @ " not in text
+    assert not names & {"img2dataset", "webdataset"} & {name for name, _ in PINNED}
+
+
 def test_every_author_of_what_is_fetched_has_a_notice() -> None:
     notices = (ROOT / "docs" / "notices.md").read_text(encoding="utf-8")
     lock = json.loads((ROOT / "sources" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
@@ -110,7 +121,22 @@ def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_the_makefile_names_its_targets() -> None:
     shown = make("help").stdout
-    for target in ("repro", "test", "smoke", "arm", "lab", "plan", "bench", "check", "docs", "env", "clean"):
+    targets = [
+        "repro",
+        "test",
+        "smoke",
+        "arm",
+        "lab",
+        "plan",
+        "bench",
+        "check",
+        "docs",
+        "env",
+        "writers",
+        "pools",
+        "clean",
+    ]
+    for target in targets:
         assert f"make {target}" in shown
         assert make("--dry-run", target).returncode == 0
 

@@ -7,7 +7,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from mc2lib.errors import InputError, nearest
-from mc2lib.params import Arm, Augmentation, Noise, Params, RandomResizedCrop, Training, parse, parse_section
+from mc2lib.params import Arm, Augmentation, Noise, Params, RandomResizedCrop, Training, parse
+from mc2lib.sections import build
 from tests.conftest import ROOT
 
 yaml = YAML(typ="safe", pure=True)
@@ -115,9 +116,9 @@ def test_an_augmentation_that_cannot_be_is_named(value: Any, message: str) -> No
 def test_a_section_is_read_back_from_json() -> None:
     for scale in SCALES:
         training = parse(STUDY, SCALES[scale]).training
-        assert parse_section(Training, json.loads(json.dumps(dataclasses.asdict(training))), "here") == training
+        assert build(Training, json.loads(json.dumps(dataclasses.asdict(training))), "here") == training
     with pytest.raises(InputError, match=r"here: unknown key 'stepz'"):
-        parse_section(Training, {"stepz": 1}, "here")
+        build(Training, {"stepz": 1}, "here")
 
 
 def test_params_are_frozen() -> None:
@@ -149,7 +150,7 @@ def test_params_are_frozen() -> None:
             r"params.tables.curation: no arm 'small-englsh'. Did you mean 'small-english'\?",
         ),
         ("seeds", [], r"params.seeds: \[\] is not a list"),
-        ("seeds", [1, 1], r"a seed stands twice"),
+        ("seeds", [1, 1], r"a seed is named twice"),
         ("seeds", [0.5], r"params.seeds\[0\]: 0.5 is float, not int"),
         ("languages", ["de", "en"], r"must begin with en"),
         ("languages", ["en", "de", "de"], r"no language twice"),

@@ -32,11 +32,11 @@ def run_prepare(root: Path, options: argparse.Namespace) -> int:
     """`prepare`: write the recipes of an arm's runs, and print how to start their ranks on several nodes."""
     from mc2lib.io.config import load_params
     from mc2lib.study.train_stage import prepare_arm
-    from mc2lib.trainer.launch import rank_command
+    from mc2lib.trainer.launch import describe_start
 
     params = load_params(root)
     runs = prepare_arm(root, params, options.arm)
-    print(f"Start the ranks with torchrun … {' '.join(rank_command(list(runs), params.machine))}")
+    print(describe_start(list(runs), params.machine))
     return 0
 
 

@@ -1,7 +1,7 @@
 """Tar shards read member by member, to the very end: a shard that was cut is an error, not a short shard.
 
 Python's `tarfile` takes a cut header, or none, for the end of an archive, and so do most readers of
-webdataset shards. Here an archive ends only where its zero blocks stand. No member is ever
+webdataset shards. Here an archive ends only at its zero blocks. No member is ever
 extracted to disk; links and names that lead out of the archive are counted and passed over.
 """
 

@@ -14,7 +14,7 @@ from mc2lib.io.pools.readers import PoolSource
 from mc2lib.params import Languages, Params, Tokenizer
 from mc2lib.recipe.training.budget import Plan
 from mc2lib.trainer.image_index import IMAGES, describe_tars, write_image_index
-from mc2lib.trainer.launch import launch, rank_command
+from mc2lib.trainer.launch import describe_start, launch
 from mc2lib.trainer.recipe import CuratedPool, Recipe, locate, seal, write_recipe
 from mc2lib.trainer.vocabulary import store_tokenizer
 
@@ -57,7 +57,23 @@ def start_run(
     _check_choice(params, tower, tokenizer, languages)
     tars = _tars_of(source, out)
     content = _read_tokenizer(root, tokenizer)
-    recipe = Recipe(
+    with claim(run):
+        recipe = seal(_compose(params, out, run, tower, tokenizer, languages, seed), _digest_data(out, tars, content))
+        _refuse_other(run, recipe.fingerprint)
+        write_image_index(tars, run / IMAGES, params.machine)
+        write_recipe(recipe, run)
+        store_tokenizer(run, tokenizer, content, None)
+        if prepare:
+            print(describe_start([run], params.machine), flush=True)
+            return
+        launch([run], [recipe.plan.batch_size], params.machine, str(run))
+
+
+def _compose(
+    params: Params, out: Path, run: Path, tower: str, tokenizer: Tokenizer, languages: Languages, seed: int
+) -> Recipe:
+    """The recipe of a run, not yet sealed; arguments as of `start_run`."""
+    return Recipe(
         title=f"{tower} | seed {seed}",
         seed=seed,
         plan=Plan(params.training.batch_size, params.training.steps),
@@ -69,16 +85,6 @@ def start_run(
         data=CuratedPool(locate(out, run), read_report(out)["params"]["seed"], digest(pool_identity(out))),
         description={},
     )
-    with claim(run):
-        recipe = seal(recipe, _digest_data(out, tars, content))
-        _refuse_other(run, recipe.fingerprint)
-        write_image_index(tars, run / IMAGES, params.machine)
-        write_recipe(recipe, run)
-        store_tokenizer(run, tokenizer, content, None)
-        if prepare:
-            print(f"Start the ranks with torchrun … {' '.join(rank_command([run], params.machine))}", flush=True)
-            return
-        launch([run], [recipe.plan.batch_size], params.machine, str(run))
 
 
 def _check_choice(params: Params, tower: str, tokenizer: str, languages: str) -> None:

@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import read_json
-from mc2lib.params import Tower, parse_section
+from mc2lib.params import Tower
 from mc2lib.recipe.training.augment import normalise
 from mc2lib.recipe.training.tokenizers import TextEncoder
 from mc2lib.recipe.training.towers import build_model
+from mc2lib.sections import build
 from mc2lib.trainer.vocabulary import read_text_encoder
 
 Features = npt.NDArray[np.float32]
@@ -72,7 +73,7 @@ def load_encoder(run: Path | str) -> Encoder:
     if not (run / "model.json").exists():
         raise InputError(str(run), "no finished run here (no model.json)", "Train it to its end first.")
     description = read_json(run / "model.json")
-    tower = parse_section(Tower, description["tower"], f"{run / 'model.json'}: tower")
+    tower = build(Tower, description["tower"], f"{run / 'model.json'}: tower")
     text_encoder, context_length = read_text_encoder(run), int(description["context_length"])
     model = build_model(tower, text_encoder.vocabulary, context_length)
     try:

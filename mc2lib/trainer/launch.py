@@ -6,6 +6,7 @@ This module does without torch, which takes seconds to import: what a rank does 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from mc2lib.params import Machine
 from mc2lib.recipe.training.budget import divide_batches
 
 RANK = "mc2lib.trainer.rank"
-CORES_A_RANK = 2  # two threads in a rank beat two ranks (docs/log.md): no gradient is copied or sent
+CORES_PER_RANK = 2  # two threads in a rank beat two ranks (docs/log.md): no gradient is copied or sent
 LINES = 60  # of what ranks print, repeated in an error
 
 
@@ -57,6 +58,11 @@ def rank_command(runs: Sequence[Path], machine: Machine) -> list[str]:
     return ["--module", RANK, *settings, *map(str, runs)]
 
 
+def describe_start(runs: Sequence[Path], machine: Machine) -> str:
+    """A sentence that says how to start the ranks of prepared runs by hand, as over several nodes."""
+    return f"Start the ranks with torchrun … {shlex.join(rank_command(runs, machine))}"
+
+
 def rank_environment(machine: Machine, ranks: int) -> dict[str, str]:
     """Environment variables of each of `ranks` ranks on a machine."""
     # threads that wait for each other sleep: while spinning, they starve each other once another process has a core
@@ -80,5 +86,5 @@ def _relay(lines: Iterable[str]) -> list[str]:
 
 def count_ranks(machine: Machine, batches: Sequence[int]) -> int:
     """One rank per GPU, else one for every two cores; the largest such number that divides every batch."""
-    wanted = count_gpus() or max(1, count_workers(machine) // CORES_A_RANK)
+    wanted = count_gpus() or max(1, count_workers(machine) // CORES_PER_RANK)
     return divide_batches(batches, wanted)

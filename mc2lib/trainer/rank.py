@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -77,17 +78,15 @@ def parse_arguments(arguments: list[str]) -> tuple[list[Path], Machine]:
     parser = argparse.ArgumentParser(prog="mc2lib.trainer.rank", description="One rank of training.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a folder with a recipe.json")
     parser.add_argument("--sharding", choices=("none", "full"), default="none", help="of the model over the ranks")
-    parser.add_argument("--checkpoint-seconds", default="auto", help="between checkpoints of a run, or auto")
+    parser.add_argument("--checkpoint-seconds", type=_seconds, default="auto", help="between checkpoints, or auto")
     parser.add_argument("--grad-checkpointing", action="store_true", help="compute activations twice")
     found = parser.parse_args(arguments)
-    seconds = found.checkpoint_seconds
-    machine = Machine(
-        processes="auto",
-        checkpoint_seconds="auto" if seconds == "auto" else float(seconds),
-        sharding=found.sharding,
-        grad_checkpointing=found.grad_checkpointing,
-    )
+    machine = Machine("auto", found.checkpoint_seconds, found.sharding, found.grad_checkpointing)
     return found.runs, machine
+
+
+def _seconds(text: str) -> float | Literal["auto"]:
+    return "auto" if text == "auto" else float(text)
 
 
 def main(arguments: list[str]) -> None:

@@ -12,10 +12,12 @@ from typing import Any
 from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.files import digest, read_json, write_json
-from mc2lib.params import Languages, Tokenizer, Tower, Training, parse_section
+from mc2lib.params import Languages, Tokenizer, Tower, Training
 from mc2lib.recipe.training.budget import Plan
+from mc2lib.sections import build, require_positive
 
 NAME = "recipe.json"
+REMEDY = "Start the run again: that writes its recipe anew."
 #: Modules that every run's weights follow from: an edit of one trains every run again.
 CODE = (
     "hashing",
@@ -79,6 +81,13 @@ class Recipe:
     description: dict[str, Any]  # what model.json says of the run besides its numbers
     fingerprint: str = ""  # digest of everything that shapes the weights
 
+    def check(self, place: str) -> None:
+        """Raise InputError unless the run has pairs, steps and tokens, and the size of images that it reads itself."""
+        require_positive(f"{place}.plan", batch_size=self.plan.batch_size, steps=self.plan.steps)
+        require_positive(place, context_length=self.context_length)
+        if isinstance(self.data, CuratedPool) and "image_size" not in self.tower.vision_cfg:
+            raise InputError(f"{place}.tower.vision_cfg", "key 'image_size' is missing", REMEDY)
+
 
 #: How recipe.json calls what a run is trained on.
 DATA = {"files": CuratedFiles, "pool": CuratedPool}
@@ -121,10 +130,9 @@ def read_recipe(run: Path) -> Recipe:
         remedy = "Prepare the run first: the command that trains it writes its recipe."
         raise InputError(str(run), f"no {NAME} here", remedy)
     try:
-        recipe = parse_section(Recipe, _read_content(path), f"{path}: recipe")
-        _check(recipe, path)
-    except InputError as error:
-        raise InputError(error.place, error.fault, "Start the run again: that writes its recipe anew.") from error
+        recipe = build(Recipe, _read_content(path), f"{path}: recipe")
+    except InputError as error:  # whoever reads JSON or parameters knows another remedy
+        raise InputError(error.place, error.fault, REMEDY) from error
     return recipe
 
 
@@ -142,23 +150,9 @@ def _read_content(path: Path) -> dict[str, Any]:
     """recipe.json with its data as the type that its key names, so that an error names the key inside."""
     content = read_json(path)
     if not isinstance(content, dict) or "data" not in content:
-        raise InputError(f"{path}: recipe", "key 'data' is missing", "")
+        raise InputError(f"{path}: recipe", "key 'data' is missing", REMEDY)
     data, place = content["data"], f"{path}: recipe.data"
     if not isinstance(data, dict) or len(data) != 1 or not data.keys() <= DATA.keys():
-        raise InputError(place, f"is not one of {' and '.join(DATA)}", "")
+        raise InputError(place, f"is not one of {' and '.join(DATA)}", REMEDY)
     ((kind, inner),) = data.items()
-    return content | {"data": parse_section(DATA[kind], inner, f"{place}.{kind}")}
-
-
-def _check(recipe: Recipe, path: Path) -> None:
-    """What types cannot say."""
-    numbers = {
-        "plan.batch_size": recipe.plan.batch_size,
-        "plan.steps": recipe.plan.steps,
-        "context_length": recipe.context_length,
-    }
-    for name, number in numbers.items():
-        if number < 1:
-            raise InputError(f"{path}: recipe.{name}", f"{number} is not above zero", "")
-    if isinstance(recipe.data, CuratedPool) and "image_size" not in recipe.tower.vision_cfg:
-        raise InputError(f"{path}: recipe.tower.vision_cfg", "key 'image_size' is missing", "")
+    return content | {"data": build(DATA[kind], inner, f"{place}.{kind}")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -12,12 +13,13 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 
+from mc2lib.engine.progress import Progress
 from mc2lib.errors import InputError
 from mc2lib.hashing import key
 from mc2lib.io.files import atomic
 from mc2lib.params import Machine
 from mc2lib.recipe.training.augment import augment
-from mc2lib.recipe.training.budget import Plan, checkpoint_seconds, learning_rate
+from mc2lib.recipe.training.budget import checkpoint_seconds, learning_rate
 from mc2lib.recipe.training.optimisation import build_loss, build_optimizer, take_step
 from mc2lib.recipe.training.towers import build_model, describe
 from mc2lib.trainer.checkpoints import (
@@ -34,7 +36,6 @@ from mc2lib.trainer.stream import Batch, PairStream, prefetch
 from mc2lib.trainer.vocabulary import read_text_encoder
 
 LOG_STEPS = 10
-REPORT_SECONDS = 5.0
 
 
 class TrainingLoop:
@@ -95,21 +96,22 @@ class TrainingLoop:
         Raises:
             InputError: the data cannot be read, or the loss or a weight is no finite number.
         """
-        steps = range(self.start, self.recipe.plan.steps)
-        progress = Progress(self.recipe.title, self.recipe.plan, self.start)
+        plan, steps = self.recipe.plan, range(self.start, self.recipe.plan.steps)
         saved = time.monotonic()
-        for step, (pixels, ids) in zip(steps, self._tensors(stream, steps), strict=True):
-            self._step(step, pixels, ids)
-            logs = step % LOG_STEPS == 0 or step + 1 == steps.stop
-            saves = self.here.agree(time.monotonic() - saved > self.interval)
-            if logs or saves:
-                self._look(step, logs)
-            if self.here.rank == 0:
-                progress.show(step + 1)
-            if saves:
-                self._save(step)
-                stream.save(self.here)
-                saved = time.monotonic()
+        shown = None if self.here.rank == 0 else io.StringIO()  # one rank speaks for all
+        with Progress(f"train {self.recipe.title} |", plan.steps, "steps", "pairs", stream=shown) as progress:
+            progress.add(self.start, self.start * plan.batch_size, fresh=False)
+            for step, (pixels, ids) in zip(steps, self._tensors(stream, steps), strict=True):
+                self._step(step, pixels, ids)
+                logs = step % LOG_STEPS == 0 or step + 1 == plan.steps
+                saves = self.here.agree(time.monotonic() - saved > self.interval)
+                if logs or saves:
+                    self._look(step, logs)
+                progress.add(1, plan.batch_size)
+                if saves:
+                    self._save(step)
+                    stream.save(self.here)
+                    saved = time.monotonic()
         stream.save(self.here)
         self._export()
 
@@ -245,26 +247,3 @@ def read_log(run: Path, step: int) -> list[dict[str, float]]:
         return []
     rows = pd.read_csv(run / "log.csv")
     return [dict(row) for row in rows[rows["step"] < step].to_dict("records")]
-
-
-class Progress:
-    """Prints every few seconds how far a run is: its title, step, pairs/s, time left."""
-
-    def __init__(self, title: str, plan: Plan, start: int) -> None:
-        self.head = f"train {title}"
-        self.plan, self.start = plan, start
-        self.began = self.shown = time.monotonic()
-
-    def show(self, done: int) -> None:
-        """Print if it is time to; `done` is the number of steps taken."""
-        now = time.monotonic()
-        if now - self.shown < REPORT_SECONDS and done < self.plan.steps:
-            return
-        self.shown = now
-        pace = (done - self.start) / max(now - self.began, 1e-9)
-        left = (self.plan.steps - done) / max(pace, 1e-9)
-        print(
-            f"{self.head} | step {done}/{self.plan.steps} | {pace * self.plan.batch_size:,.0f} pairs/s | "
-            f"{int(left) // 60:02d}:{int(left) % 60:02d} left",
-            flush=True,
-        )

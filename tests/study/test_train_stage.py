@@ -225,14 +225,12 @@ def test_an_encoder_is_loaded_from_a_string_and_a_missing_one_is_named(trained, 
     assert "dvc" not in str(missing.value)
 
 
-@pytest.mark.parametrize("arm", [ARM, "tokenizer-pool", "tokenizer-bytes"])
-def test_an_encoder_is_loaded_from_its_runs_folder_alone(trained, tmp_path, arm):
+def test_an_encoder_is_loaded_from_its_runs_folder_alone(trained, tmp_path):
     """The folder is copied, and the study's data are out of reach: nothing but the copy can be read."""
-    root, params, paths, _ = trained
-    train_arm(root, params, arm)
-    shutil.copytree(paths.run(arm, 0), tmp_path / "elsewhere")
+    root, _, paths, _ = trained
+    shutil.copytree(paths.run(ARM, 0), tmp_path / "elsewhere")
     texts, images = ["apple", "Appleding", "never seen"], np.arange(32 * 32 * 3, dtype=np.uint8).reshape(1, 32, 32, 3)
-    expected = load_encoder(paths.run(arm, 0))
+    expected = load_encoder(paths.run(ARM, 0))
     (root / "data").rename(root / "gone")
     try:
         found = load_encoder(tmp_path / "elsewhere")
@@ -263,11 +261,15 @@ def test_other_settings_of_the_machine_write_the_same_recipe(tmp_path):
     assert written[0] == written[1] and "recipe.json" in written[0]
 
 
-def test_a_study_that_moved_trains_on(tmp_path):
-    """Recipes name data relative to the run: prepared here, moved, and trained there by hand."""
+def test_prepared_runs_are_trained_by_hand_even_where_the_study_moved(tmp_path, capfd):
+    """Recipes name data relative to the run; one torchrun trains several, and passes over those that are done."""
     params, _ = make_study(tmp_path / "here", machine={"processes": 1})
     prepare_arm(tmp_path / "here", params, ARM)
     (tmp_path / "here").rename(tmp_path / "there")
-    run = Paths(tmp_path / "there").run(ARM, 0)
-    launch([run], [32], params.machine, "by hand")
-    assert read_json(run / "model.json")["steps"] == 6
+    runs = [Paths(tmp_path / "there").run(ARM, seed) for seed in (0, 1)]
+    shutil.copytree(*runs)  # the same run twice: a recipe belongs to no folder
+    for done in (0, 2):
+        launch(runs, [32, 32], params.machine, "two runs")
+        assert capfd.readouterr().out.count("already done") == done
+    first, second = (load_file(run / "weights.safetensors") for run in runs)
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

@@ -18,7 +18,8 @@ from tests.test_architecture import reached
 #: What training imports and its weights do not follow from: it names, reads and writes, starts processes, or gives
 #: what a fingerprint holds by its content (parameters, the tars of a pool, the columns of a file).
 NOT_IN_IT = {
-    "errors", "languages", "params", "schemas", "engine.lock", "engine.machine", "engine.shard_runs", "engine.tasks",
+    "errors", "languages", "params", "schemas", "sections", "engine.lock", "engine.machine", "engine.progress",
+    "engine.shard_runs", "engine.tasks",
     "io.code_digest", "io.config", "io.files", "io.provenance", "io.pools.readers", "io.pools.text_fields",
     "io.study_paths",
 }  # fmt: skip

@@ -173,14 +173,23 @@ def open_pool(
 
 def _way_in(root: Path, files: Sequence[Path]) -> str:
     """The command that turns images with texts beside them, or a table of another kind, into a pool; or nothing."""
-    endings = {path.suffix.lower() for path in files}
-    if {ending.removeprefix(".") for ending in endings} & IMAGES:
+    names = [path.name.lower() for path in files]
+    if any(split_name(name)[1].rpartition(".")[2] in IMAGES for name in names):
         tar = f"python -m tarfile -c pool/0.tar {shlex.quote(str(root))}"  # in order of names, wherever Python is
         return f"Images with a .txt or .json file of the same name beside each become a webdataset: mkdir pool && {tar}"
-    if ".tsv" in endings:
-        table = next(path for path in files if path.suffix.lower() == ".tsv")
-        read = f"pandas.read_csv({str(table)!r}, sep='\\t').to_parquet('pool/0.parquet')"
-        return f'A table of another kind becomes Parquet: mkdir pool && python -c "import pandas; {read}"'
+    tables = [path for path, name in zip(files, names, strict=True) if name.endswith((".tsv", ".tsv.gz"))]
+    if tables:
+        found = json.dumps(str(tables[0]), ensure_ascii=False)
+        if len(tables) > 1:
+            found = f'pathlib.Path({json.dumps(str(root), ensure_ascii=False)}).rglob("*.tsv*")'
+        written = 'pandas.read_csv(path, sep="\\t").to_parquet(f"pool/{number}.parquet")'
+        among = f"sorted({found})" if len(tables) > 1 else f"[{found}]"
+        code = f"import pandas, pathlib; [{written} for number, path in enumerate({among})]"
+        return f"A table of another kind becomes Parquet: mkdir pool && python -c {shlex.quote(code)}"
+    if any(name.endswith((".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz")) for name in names):
+        return "Tars are read as they are or in gzip: unpack these first, with bunzip2, unxz or unzstd."
+    if any(name.endswith((".warc", ".warc.gz")) for name in names):
+        return "Of a crawl its WAT files are read, which hold the images' addresses and texts: fetch those instead."
     return ""
 
 
@@ -242,13 +251,23 @@ def read_shard_images(shard: Shard, wanted: Callable[[str], bool] | None = None)
     Raises:
         InputError: the pool holds no images, or they cannot be read.
     """
-    if shard.images:
-        for path in shard.images:
-            yield from read_images(path, wanted)
-    elif shard.format in ("datasets", "datasets-saved"):
-        yield from _read_column_images(shard, wanted or (lambda key: True))
-    else:
-        raise InputError(shard.place, "this pool holds no images", "Download it with img2dataset first.")
+    if not holds_images(shard):
+        remedy = "Download it with img2dataset as webdataset or parquet; images in files are put into a tar first."
+        raise InputError(shard.place, "this pool holds no images", remedy)
+    for path in shard.images:
+        yield from read_images(path, wanted)
+    if not shard.images:
+        try:
+            yield from _read_column_images(shard, wanted or (lambda key: True))
+        except BROKEN as error:
+            raise InputError(shard.place, f"its images cannot be read ({_one_line(error)})", REMEDY) from error
+
+
+def holds_images(shard: Shard) -> bool:
+    """Whether a shard's images stand in tars or in a column of it."""
+    if shard.images or shard.format in ("datasets", "datasets-saved"):
+        return True
+    return shard.format == "img2dataset" and bool(_image_columns(shard.paths))
 
 
 # ---------------------------------------------------------------------- finding
@@ -290,15 +309,26 @@ def _in_order(shards: Sequence[Shard], root: Path) -> tuple[Shard, ...]:
     return tuple(sorted(shards, key=lambda shard: shard.name))
 
 
-def _columns_of(files: Sequence[Path]) -> set[str]:
-    """Columns, in lower case, of the first Parquet file that can be read; a broken one speaks when it is read."""
+def _schema_of(files: Sequence[Path]) -> pa.Schema:
+    """Columns of the first Parquet file that can be read; a broken one speaks when it is read."""
     for path in files:
         if path.suffix == ".parquet":
             try:
-                return {name.lower() for name in pq.read_schema(path).names}
+                return pq.read_schema(path)
             except BROKEN:
                 continue
-    return set()
+    return pa.schema([])
+
+
+def _columns_of(files: Sequence[Path]) -> set[str]:
+    """Their names, in lower case."""
+    return {name.lower() for name in _schema_of(files).names}
+
+
+def _image_columns(files: Sequence[Path]) -> list[str]:
+    """Those that hold images' bytes, plain or as `datasets` writes them."""
+    held = [field for field in _schema_of(files) if pa.types.is_struct(field.type) or _is_bytes(field.type)]
+    return [field.name for field in held if field.name.lower() in IMAGE]
 
 
 def _find_packaged(root: Path, files: Sequence[Path], split: str) -> list[Shard]:
@@ -335,7 +365,7 @@ def _find_img2dataset(root: Path, files: Sequence[Path], split: str) -> list[Sha
 def _find_tables(format: str, columns: set[str]) -> Callable[[Path, Sequence[Path], str], list[Shard]]:
     def find(root: Path, files: Sequence[Path], split: str) -> list[Shard]:
         tables = [path for path in files if path.suffix == ".parquet"]
-        if not columns <= _columns_of(tables):
+        if not columns <= _columns_of(tables) or _image_columns(tables):  # `datasets` gives the images too
             return []
         return [Shard(_shard_name(path, root), format, (path,)) for path in tables]
 
@@ -676,18 +706,43 @@ def _standard_rows(reading: _Reading, table: pa.Table) -> pa.Table:
 
 def _read_column_images(shard: Shard, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str, bytes]]:
     row = 0
-    tables = _read_arrow(shard) if shard.format == "datasets-saved" else _stream(shard, 256, images=True)
-    for table in tables:
+    for table in _image_tables(shard):
         names = [n for n in table.column_names if n == shard.image or (not shard.image and n.lower() in IMAGE)]
         if not names:
             raise InputError(shard.place, "no column holds images", "Name it: open_pool(…, image=…).")
-        column = table[names[0]]
-        if pa.types.is_struct(column.type):
-            column = pc.struct_field(column, "bytes")
-        for key, content in zip(_row_keys(shard, row, table.num_rows), column, strict=True):
-            if wanted(key) and isinstance(content.as_py(), bytes):
-                yield key, extension_of(content.as_py()), content.as_py()
+        own = table["key"].to_pylist() if shard.format == "img2dataset" else _row_keys(shard, row, table.num_rows)
+        for key, value in zip(own, table[names[0]], strict=True):
+            content = _image_bytes(shard, key, value.as_py()) if wanted(key) else None
+            if content is not None:
+                yield key, extension_of(content), content
         row += table.num_rows
+
+
+def _image_tables(shard: Shard) -> Iterator[pa.Table]:
+    if shard.format == "datasets-saved":
+        yield from _read_arrow(shard)
+    elif shard.format == "datasets":
+        yield from _stream(shard, 256, images=True)
+    else:
+        yield from _read_parquet(_Reading(shard, LOOSE_ROWS, Counter()), ["key", _image_columns(shard.paths)[0]])
+
+
+def _image_bytes(shard: Shard, key: str, value: Any) -> bytes | None:
+    """An image of a column; where only its path stands there, as in an imagefolder, that file's bytes.
+
+    Raises:
+        InputError: the path leads out of the pool: a stranger's table must not choose among this machine's files.
+    """
+    path = value.get("path") if isinstance(value, dict) else None
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if content is None and path:
+        folder = Path(shard.dataset or shard.paths[0].parent).absolute()
+        file = Path(os.path.normpath(folder / path))
+        if not file.is_relative_to(folder) or not file.is_file():
+            fault = f"of image '{key}' only a path stands here, '{path}', which is no file of the pool"
+            raise InputError(shard.place, fault, "Write the data set with `save_to_disk`, which puts the images in.")
+        return file.read_bytes()
+    return content if isinstance(content, bytes) else None
 
 
 def extension_of(content: bytes) -> str:
@@ -907,9 +962,9 @@ FORMATS: Mapping[str, Format] = {
         "00000.parquet with key and status, or 00000_stats.json", _find_img2dataset, _read_img2dataset
     ),
     "commonpool": Format(
-        "Parquet with uid, url, text", _find_tables("commonpool", {"uid", "url", "text"}), _read_table
+        "Parquet with uid, url, text and no images", _find_tables("commonpool", {"uid", "url", "text"}), _read_table
     ),
-    "laion": Format("Parquet with URL, TEXT", _find_tables("laion", {"url", "text"}), _read_table),
+    "laion": Format("Parquet with URL, TEXT and no images", _find_tables("laion", {"url", "text"}), _read_table),
     "wat": Format("*.wat.gz", _find_wat, _read_wat),
     "datasets-saved": Format("state.json of save_to_disk", _find_saved, _read_saved),
     "webdataset": Format("*.tar", _find_webdataset, _read_tar),

@@ -41,7 +41,7 @@ from mc2lib.io.curated_pool import EXTRAS, count_values, match_path
 from mc2lib.io.files import atomic, digest, file_digest, read_json, read_table, write_json
 from mc2lib.io.lid_models import Engine, load_classifier
 from mc2lib.io.match_store import open_indices, write_indices
-from mc2lib.io.pools.readers import PoolSource, Shard, read_batches
+from mc2lib.io.pools.readers import PoolSource, Shard, holds_images, read_batches
 from mc2lib.io.provenance import look, read_made, remove_made, stamp, write_made
 from mc2lib.languages import OTHER
 from mc2lib.params import CuratePool, Machine, MatchRules
@@ -330,7 +330,7 @@ def _check_place(out: Path, source: PoolSource) -> None:
 
 
 def _check_images(params: CuratePool, source: PoolSource) -> None:
-    if params.duplicates and not any(shard.images or shard.format.startswith("datasets") for shard in source.shards):
+    if params.duplicates and not any(map(holds_images, source.shards)):
         raise InputError("duplicates", "this pool holds no images", "Download it with img2dataset, or leave it out.")
 
 

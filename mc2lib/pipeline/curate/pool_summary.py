@@ -121,6 +121,7 @@ def first_examples(parts: list[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
 #: What to do where a step took all pairs.
 REMEDIES = {
     NO_LIST: "Name lists of these languages with --metadata, see `make metadata`.",
+    "no image": "Name an image key.jpg (png, webp …), its text key.txt: what follows a name's first dot is its kind.",
     NO_ENTRY: "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
     "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
 }

@@ -262,6 +262,60 @@ def test_a_data_set_with_images(tmp_path):
     assert list(read_shard_images(shard, lambda key: key == keys[1])) == [(keys[1], "jpg", jpg(4))]
 
 
+def image_folder(folder: Path) -> Path:
+    """Two images and metadata that name them, as `datasets` loads an imagefolder."""
+    folder.mkdir()
+    for row in range(2):
+        (folder / f"{row}.jpg").write_bytes(jpg(row))
+    (folder / "metadata.csv").write_text("file_name,text\n0.jpg,a cat\n1.jpg,a dog\n")
+    return folder
+
+
+def test_images_that_stand_beside_their_table_are_read(tmp_path):
+    shard = open_pool(image_folder(tmp_path / "pool")).shards[0]
+    keys = read_shard(shard)["image"].to_pylist()
+    assert [row[1:] for row in read_shard_images(shard)] == [("jpg", jpg(0)), ("jpg", jpg(1))]
+    assert [key for key, _, _ in read_shard_images(shard, keys[1:].__contains__)] == keys[1:]
+
+
+@pytest.mark.parametrize("path", ["{}/secret.jpg", "../secret.jpg", "absent.jpg"])
+def test_a_path_that_leads_out_of_the_pool_is_refused(tmp_path, path):
+    (tmp_path / "secret.jpg").write_bytes(jpg(7))
+    (tmp_path / "pool").mkdir()
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    image = pa.array([{"bytes": None, "path": path.format(tmp_path)}], kind)
+    pq.write_table(pa.table({"text": ["a cat"], "image": image}), tmp_path / "pool" / "0.parquet")
+    shard = open_pool(tmp_path / "pool").shards[0]
+    assert texts_of(read_shard(shard)) == ["a cat"]
+    with pytest.raises(InputError, match=r"only a path stands here, .* no file of the pool.*save_to_disk"):
+        list(read_shard_images(shard))
+
+
+@pytest.mark.parametrize("names", [("url", "text"), ("URL", "TEXT"), ("uid", "url", "text")])
+def test_a_table_with_images_keeps_them_though_its_columns_are_those_of_metadata(tmp_path, names):
+    columns = {name: ["http://a.example/1.jpg"] for name in names} | {"image": [{"bytes": jpg(3), "path": None}]}
+    pq.write_table(pa.table(columns), tmp_path / "0.parquet")
+    source = open_pool(tmp_path)
+    assert source.format == "datasets" and len(read_shard(source.shards[0])) == 1
+    assert [row[1:] for row in read_shard_images(source.shards[0])] == [("jpg", jpg(3))]
+
+
+def test_images_in_img2datasets_tables_are_read(tmp_path):
+    rows = [{"caption": f"text {i}", "status": "success" if i else "failed_to_resize"} for i in range(3)]
+    write_img2dataset(tmp_path, "00000", rows, tar=False)
+    table = pq.read_table(tmp_path / "00000.parquet")
+    pq.write_table(
+        table.append_column("jpg", pa.array([None, jpg(1), jpg(2)], pa.binary())), tmp_path / "00000.parquet"
+    )
+    shard = open_pool(tmp_path).shards[0]
+    wanted = read_shard(shard)["image"].to_pylist()
+    assert list(read_shard_images(shard)) == [(wanted[0], "jpg", jpg(1)), (wanted[1], "jpg", jpg(2))]
+    assert [key for key, _, _ in read_shard_images(shard, lambda key: key == wanted[1])] == wanted[1:]
+    pq.write_table(table, tmp_path / "00000.parquet")
+    with pytest.raises(InputError, match="holds no images"):
+        list(read_shard_images(shard))
+
+
 def test_a_name_on_the_hub_goes_to_the_library(monkeypatch):
     asked = []
 

@@ -17,7 +17,8 @@ from tests.trainer.test_training_code import copy_package, covered
 #: What names, reads and writes, or starts processes; and what a fingerprint holds by its content: parameters, the
 #: matches that hashes are of, the metadata that an index is of, where a shard's texts stand.
 PLUMBING = {
-    "errors", "params", "engine.lock", "io.code_digest", "io.column_files", "io.provenance", "engine.tasks", "io.files",
+    "errors", "params", "sections", "engine.lock", "io.code_digest", "io.column_files", "io.provenance",
+    "engine.tasks", "io.files",
     "engine.machine", "io.study_paths", "engine.shard_runs", "io.pools.text_fields",
 }  # fmt: skip
 ENTRIES = {
