@@ -15,10 +15,10 @@
 #   make bench WHAT=study measure seconds, memory and pairs/s, stage by stage
 #   make check            run ruff and mypy
 #   make docs             build the pages of docs/, the report and the API reference as a site in site/
-#   make env              make only the virtual environment
-#   make writers          install the libraries that write pools, in .venv-writers: docs/pools.md is tested with them (800 MB)
-#   make pools            write the tables of docs/pools.md: each layout by its real library, then curated
-#   make peers            install what benchmarks and some tests compare mc2lib with: gensim (LGPL), wikiextractor (AGPL)
+#   make env              make the virtual environment alone
+#   make peers            install what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL)
+#   make writers          install the libraries that write pools, in .venv-writers, for the tests of docs/pools.md (800 MB)
+#   make pools            write docs/pools.md's tables: each layout by its real library, then curated
 #   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
 
 PYTHON ?=

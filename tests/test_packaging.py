@@ -46,6 +46,17 @@ def test_copyleft_peers_are_in_no_environment_unasked() -> None:
     assert "://" not in text and text.count("--hash=sha256:") >= len(apart)
 
 
+def test_the_writers_of_pools_are_locked_apart_with_a_hash_each() -> None:
+    """img2dataset wants an older pandas than the study has, so they have an environment of their own."""
+    text = (ROOT / "tests" / "writers" / "requirements.lock").read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    names = {block.split("==")[0] for block in blocks}
+    assert {"img2dataset", "webdataset", "warcio"} <= names and all("--hash=sha256:" in block for block in blocks)
+    assert "opencv-python" not in names  # it needs system libraries; the headless one does not
+    assert "://" not in text and "index-url" not in text and " @ " not in text
+    assert not names & {"img2dataset", "webdataset"} & {name for name, _ in PINNED}
+
+
 def test_the_sites_lock_adds_to_the_environment_and_changes_nothing_in_it() -> None:
     text = (ROOT / "docs" / "requirements.lock").read_text(encoding="utf-8")
     added = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE))
@@ -67,17 +78,6 @@ def test_a_wheel_holds_the_package_its_types_and_its_command_and_nothing_else(tm
     assert {name.split("/")[0] for name in names} == {"mc2lib", f"mc2lib-{PROJECT['version']}.dist-info"}
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "mc2lib").rglob("*.py")}
     assert sources | {"mc2lib/py.typed"} == {name for name in names if name.startswith("mc2lib/")}
-
-
-def test_the_writers_of_pools_are_locked_apart_with_a_hash_each() -> None:
-    """img2dataset wants an older pandas than the study has, so they have an environment of their own."""
-    text = (ROOT / "tests" / "writers" / "requirements.lock").read_text(encoding="utf-8")
-    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
-    names = {block.split("==")[0] for block in blocks}
-    assert {"img2dataset", "webdataset", "warcio"} <= names and all("--hash=sha256:" in block for block in blocks)
-    assert "opencv-python" not in names  # it needs system libraries; the headless one does not
-    assert "://" not in text and "index-url" not in text and " @ " not in text
-    assert not names & {"img2dataset", "webdataset"} & {name for name, _ in PINNED}
 
 
 def test_every_author_of_what_is_fetched_has_a_notice() -> None:
@@ -121,7 +121,7 @@ def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_the_makefile_names_its_targets() -> None:
     shown = make("help").stdout
-    targets = [
+    for target in (
         "repro",
         "test",
         "smoke",
@@ -135,8 +135,7 @@ def test_the_makefile_names_its_targets() -> None:
         "writers",
         "pools",
         "clean",
-    ]
-    for target in targets:
+    ):
         assert f"make {target}" in shown
         assert make("--dry-run", target).returncode == 0
 

@@ -10,7 +10,7 @@ from mc2lib.engine.lock import claim
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.curated_pool import pool_identity, read_report
 from mc2lib.io.files import digest, read_json
-from mc2lib.io.pools.readers import PoolSource
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.params import Languages, Params, Tokenizer
 from mc2lib.recipe.training.budget import Plan
 from mc2lib.trainer.image_index import IMAGES, describe_tars, write_image_index

@@ -29,7 +29,7 @@ from mc2lib.params import Curation, MatchRules, Params
 from mc2lib.recipe.curation.algorithm import INDEX_OF, curate, find_thresholds
 from mc2lib.recipe.curation.balance import keep_probability
 from mc2lib.recipe.curation.index import Index, build_index
-from mc2lib.recipe.curation.lid import identify, identify_labels
+from mc2lib.recipe.curation.language_id.lid import identify, identify_labels
 from mc2lib.recipe.curation.match import match, match_languages
 from mc2lib.schemas import CURATED, MATCHES, METADATA, POOL, TRUTH
 

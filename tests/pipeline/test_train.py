@@ -22,7 +22,7 @@ from mc2lib.io.config import load_params
 from mc2lib.io.curated_pool import match_path
 from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.files import read_json, write_json
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.pipeline.train import start_run

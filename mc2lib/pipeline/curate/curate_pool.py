@@ -41,7 +41,8 @@ from mc2lib.io.curated_pool import EXTRAS, count_values, match_path
 from mc2lib.io.files import atomic, digest, file_digest, read_json, read_table, write_json
 from mc2lib.io.lid_models import Engine, load_classifier
 from mc2lib.io.match_store import open_indices, write_indices
-from mc2lib.io.pools.readers import PoolSource, Shard, holds_images, read_batches
+from mc2lib.io.pools.open_pool import holds_images, read_batches
+from mc2lib.io.pools.shards import PoolSource, Shard
 from mc2lib.io.provenance import look, read_made, remove_made, stamp, write_made
 from mc2lib.languages import OTHER
 from mc2lib.params import CuratePool, Machine, MatchRules
@@ -67,7 +68,7 @@ from mc2lib.recipe.curation.algorithm import (
 )
 from mc2lib.recipe.curation.balance import Floats
 from mc2lib.recipe.curation.index import Index
-from mc2lib.recipe.curation.lid import identify
+from mc2lib.recipe.curation.language_id.lid import identify
 from mc2lib.recipe.curation.match import match_languages
 from mc2lib.recipe.curation.perceptual_hash import FARTHEST, contaminated, flagged
 from mc2lib.schemas import MATCHES, METADATA, POOL, WEB
@@ -77,18 +78,19 @@ REPORT_SECONDS = 5.0
 MATCHING = (
     "recipe.curation.borders",
     "recipe.curation.algorithm",
-    "recipe.curation.fasttext_model",
-    "recipe.curation.fasttext_predict",
     "recipe.curation.perceptual_hash",
     "recipe.curation.pair_ids",
     "recipe.curation.index",
-    "recipe.curation.lid",
+    "recipe.curation.index_tokens",
+    "recipe.curation.index_trie",
+    "recipe.curation.perfect_hash",
+    "recipe.curation.language_id",
     "recipe.curation.match",
     "pipeline.curate.curate_pool",
     "io.image_decoder",
     "pipeline.curate.decontamination",
     "io.lid_models",
-    "io.pools.readers",
+    "io.pools",
     "io.tars",
     "hashing",
     "languages",

@@ -21,7 +21,7 @@ from mc2lib.languages import OTHER
 from mc2lib.params import MatchRules
 from mc2lib.recipe.curation.balance import is_head
 from mc2lib.recipe.curation.index import build_index
-from mc2lib.recipe.curation.lid import identify
+from mc2lib.recipe.curation.language_id.lid import identify
 from mc2lib.recipe.curation.match import match
 
 #: What a shard's reader counts beside the rows that it drops and the pairs that it gives.

@@ -26,7 +26,8 @@ from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.curated_pool import count_values, duplicates_path, is_duplicate, match_path
 from mc2lib.io.files import digest, read_table
-from mc2lib.io.pools.readers import Shard, read_shard_images
+from mc2lib.io.pools.open_pool import read_shard_images
+from mc2lib.io.pools.shards import Shard
 from mc2lib.io.provenance import look, read_made, remove_made, stamp, write_made
 from mc2lib.pipeline.curate.decontamination import hash_images
 from mc2lib.recipe.curation.algorithm import COUNTS, count_matches
@@ -38,7 +39,7 @@ HASHING = (
     "io.image_decoder",
     "pipeline.curate.deduplication",
     "pipeline.curate.decontamination",
-    "io.pools.readers",
+    "io.pools",
     "io.tars",
     "hashing",
 )

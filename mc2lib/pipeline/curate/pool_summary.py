@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mc2lib.errors import InputError
-from mc2lib.io.pools.readers import PoolSource
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.pools.text_fields import find_fields, tell_fields
 from mc2lib.languages import OTHER
 from mc2lib.pipeline.curate.datacard import Outcome

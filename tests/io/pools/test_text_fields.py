@@ -14,7 +14,7 @@ import pytest
 
 from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
-from mc2lib.io.pools.readers import open_pool, read_shard
+from mc2lib.io.pools.open_pool import open_pool, read_shard
 from mc2lib.io.pools.text_fields import TextField, find_fields
 from mc2lib.schemas import METADATA
 from tests.pools import jpg, write_tar

@@ -40,7 +40,7 @@ from mc2lib.io.curated_pool import open_repeats
 from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.files import is_temporary
 from mc2lib.io.match_store import open_indices
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate import cross_shard_images
 from mc2lib.pipeline.curate import curate_pool as module
