@@ -186,8 +186,7 @@ def test_size_tests_see_a_breach(tmp_path: Path) -> None:
 COMMANDS = re.compile(r"dvc repro|make repro|make curate")
 #: Modules below that name one all the same: each is to take its remedy from its caller. README's own text may.
 NAME_A_COMMAND = {
-    "io/curated_pool.py", "io/drawings.py", "io/files.py", "io/match_store.py", "recipe/curation/algorithm.py",
-    "reporting/headline.py", "trainer/launch.py", "trainer/pool_rank.py", "trainer/stream.py", "trainer/vocabulary.py",
+    "io/curated_pool.py", "io/files.py", "io/match_store.py", "recipe/curation/algorithm.py", "reporting/headline.py",
 }  # fmt: skip
 
 

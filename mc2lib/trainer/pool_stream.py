@@ -104,7 +104,6 @@ def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa
     for place in order_shards(names, order_seed, epoch).tolist():
         matches = match_path(out, names[place])
         if not matches.exists():
-            remedy = "Run `make curate POOL=...` again, which makes what is gone."
-            raise InputError(str(matches), "no such file", remedy)
+            raise InputError(str(matches), "no such file", "Curate the pool again: that makes what is gone.")
         table = draw_shard(out, names[place], place, seed, epoch)
         yield table.append_column("shard", pa.array(np.full(len(table), place, np.int32)))

@@ -196,7 +196,7 @@ def test_a_pool_that_was_curated_again_is_refused_at_the_next_epoch(study, tmp_p
 def test_matches_that_are_gone_are_named_with_the_command_that_makes_them(study, tmp_path):
     shutil.copytree(study / "out", tmp_path / "out", ignore=shutil.ignore_patterns("runs"))
     match_path(tmp_path / "out", "00001").unlink()
-    with pytest.raises(InputError, match=r"no such file\. Run `make curate POOL=") as gone:
+    with pytest.raises(InputError, match=r"no such file\. Curate the pool again") as gone:
         list(read_epoch(tmp_path / "out", SEED, 0, order_seed=0))
     assert "dvc" not in str(gone.value)
 
