@@ -31,7 +31,8 @@ ROOMS = [
     {"io"},
     {"engine"},
     {"trainer"},
-    {"study", "pipeline"},
+    {"pipeline"},
+    {"study"},
     {"commands"},
     {"__main__"},
 ]

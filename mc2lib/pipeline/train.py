@@ -9,7 +9,7 @@ from typing import Any, get_args
 from mc2lib.engine.lock import claim
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.code_digest import code_digest
-from mc2lib.io.curated_pool import pool_identity, read_report
+from mc2lib.io.curated_pool import CuratedPool, pool_identity, read_report
 from mc2lib.io.files import digest, file_digest, read_json, write_json
 from mc2lib.io.pools.readers import PoolSource
 from mc2lib.params import Languages, Params
@@ -22,6 +22,7 @@ POOL_CODE = (
     *CODE,
     "recipe.curation.balance",
     "recipe.curation.algorithm",
+    "recipe.curation.strategies",
     "recipe.curation.pair_ids",
     "io.column_files",
     "io.image_decoder",
@@ -40,7 +41,7 @@ def start_run(
     root: Path,
     params: Params,
     source: PoolSource,
-    out: Path,
+    out: CuratedPool,
     run: Path,
     tower: str,
     tokenizer: str = "gemma",
@@ -55,7 +56,7 @@ def start_run(
         root: the study's folder, for the tokenizer.
         params: of which training, towers and machine are used.
         source: the pool, which holds the images.
-        out: of `curate_pool`, which holds the pairs.
+        out: of `open_curated`, which holds the pairs.
         run: gets weights.safetensors, model.json, log.csv, tokenizer.json and the index of the images.
         tower: a name of `params.towers`.
         tokenizer: gemma or bytes, its vocabulary whole.
@@ -86,7 +87,8 @@ def start_run(
         _refuse_other(run, content["fingerprint"])
         # what changes nothing of the result comes after the fingerprint
         content |= {
-            "curated": str(out),
+            "curated": str(out.out),
+            "strategy": out.strategy.name,
             "pool": digest(pool_identity(out)),
             "machine": dataclasses.asdict(params.machine),
             "tower_name": tower,
@@ -98,7 +100,7 @@ def start_run(
         launch("mc2lib.trainer.pool_rank", [str(run)], ranks, params.machine, str(run))
 
 
-def _tars_of(source: PoolSource, out: Path) -> dict[str, tuple[Path, ...]]:
+def _tars_of(source: PoolSource, out: CuratedPool) -> dict[str, tuple[Path, ...]]:
     """By the names of the curated shards the tars with their images."""
     names = read_report(out)["shards"]
     if not source.images:
@@ -120,7 +122,9 @@ def _refuse_other(run: Path, fingerprint: str) -> None:
         raise InputError(str(run), fault, "Set another RUN, or delete this one.")
 
 
-def _describe(params: Params, out: Path, tower: str, tokenizer: str, languages: str, seed: int) -> dict[str, Any]:
+def _describe(
+    params: Params, out: CuratedPool, tower: str, tokenizer: str, languages: str, seed: int
+) -> dict[str, Any]:
     return {
         "training": dataclasses.asdict(params.training),
         "tower": dataclasses.asdict(params.towers[tower]),
@@ -131,7 +135,7 @@ def _describe(params: Params, out: Path, tower: str, tokenizer: str, languages: 
     }
 
 
-def _fingerprint(content: dict[str, Any], out: Path, run: Path) -> str:
+def _fingerprint(content: dict[str, Any], out: CuratedPool, run: Path) -> str:
     """Digest of all that shapes the run: numbers, tokenizer, pairs, their keep probabilities, images, and code."""
     made = {
         "code": code_digest(*POOL_CODE),

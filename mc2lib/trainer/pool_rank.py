@@ -13,10 +13,11 @@ import pyarrow as pa
 import torch
 
 from mc2lib.errors import InputError
-from mc2lib.io.curated_pool import match_path, pool_identity, read_report
+from mc2lib.io.curated_pool import AGAIN, CuratedPool, pool_identity, read_report
 from mc2lib.io.epoch_draws import draw_shard
 from mc2lib.io.files import digest, read_json, write_json
 from mc2lib.params import Machine, Tower, Training
+from mc2lib.recipe.curation.strategies import STRATEGIES
 from mc2lib.recipe.training.budget import Plan
 from mc2lib.sections import build
 from mc2lib.trainer.distributed import Rank
@@ -26,11 +27,11 @@ from mc2lib.trainer.stream import Batch, cut_batches, order_shards, shuffle_epoc
 from mc2lib.trainer.vocabulary import read_text_encoder
 
 
-def require_same_pool(out: Path, identity: str) -> None:
+def require_same_pool(out: CuratedPool, identity: str) -> None:
     """Refuse a pool that was curated again since the run's recipe was written.
 
     Args:
-        out: of `curate_pool`.
+        out: of `open_curated`.
         identity: digest of its `pool_identity` then.
 
     Raises:
@@ -41,11 +42,11 @@ def require_same_pool(out: Path, identity: str) -> None:
         raise InputError(str(out), "this pool was curated again while the run trains on it", remedy)
 
 
-def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa.Table]:
+def read_epoch(out: CuratedPool, seed: int, epoch: int, order_seed: int) -> Iterator[pa.Table]:
     """A new draw of the pool's pairs: what `draw_shards` gives for this epoch, its shards in an order of their own.
 
     Args:
-        out: of `curate_pool`.
+        out: of `open_curated`.
         seed: of the curation.
         epoch: from 0, whose draw is the one that curation wrote.
         order_seed: of the run.
@@ -55,11 +56,9 @@ def read_epoch(out: Path, seed: int, epoch: int, order_seed: int) -> Iterator[pa
     """
     names = read_report(out)["shards"]
     for place in order_shards(names, order_seed, epoch).tolist():
-        matches = match_path(out, names[place])
+        matches = out.matches(names[place])
         if not matches.exists():
-            raise InputError(
-                str(matches), "no such file", "Run `make curate POOL=...` again, which makes what is gone."
-            )
+            raise InputError(str(matches), "no such file", AGAIN)
         table = draw_shard(out, names[place], place, seed, epoch)
         yield table.append_column("shard", pa.array(np.full(len(table), place, np.int32)))
 
@@ -77,7 +76,7 @@ def read_recipe(run: Path) -> tuple[Recipe, list[PoolImages]]:
     content = read_json(run / "recipe.json")
     training = build(Training, content["training"], f"{run / 'recipe.json'}: training")
     tower = Tower(**content["tower"])
-    out, seed = Path(content["curated"]), content["seed"]
+    out, seed = CuratedPool(Path(content["curated"]), STRATEGIES[content["strategy"]]), content["seed"]
     plan = Plan(training.batch_size, training.steps)
     opened: list[PoolImages] = []
 
