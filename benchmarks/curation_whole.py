@@ -38,7 +38,7 @@ from mc2lib.io.config import find_root, load_params
 from mc2lib.io.curated_pool import PoolFiles, open_curated
 from mc2lib.io.lid_models import packaged_model
 from mc2lib.io.match_store import write_indices
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.languages import OTHER, metadata_language
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate.curate_pool import curate_pool

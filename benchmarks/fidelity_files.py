@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from mc2lib.errors import InputError
 from mc2lib.io.curated_pool import open_curated
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.schemas import METADATA

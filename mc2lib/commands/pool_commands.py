@@ -12,7 +12,7 @@ from mc2lib.errors import InputError
 from mc2lib.recipe.curation.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from mc2lib.io.pools.readers import PoolSource
+    from mc2lib.io.pools.shards import PoolSource
 
 # ---------------------------------------------------------------------- what several commands take
 
@@ -36,7 +36,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_source(options: argparse.Namespace) -> PoolSource:
     """The pool that a command line names."""
-    from mc2lib.io.pools.readers import open_pool
+    from mc2lib.io.pools.open_pool import open_pool
 
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     return open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)

@@ -33,6 +33,8 @@ LOCK = ".lock"
 CLAIMED = r"\.mc2lib\.json|\.lock"
 #: What a disk or a desktop puts into a folder that is empty to its user.
 OF_THE_SYSTEM = frozenset({"lost+found", ".DS_Store"})
+#: Interrupts a run that was taken over. Not SIGINT, which a run in the background of a shell script ignores.
+FOLLOWED = signal.SIGUSR1
 #: After another machine's claim was taken over: whoever did so at the same time shows within this.
 SETTLE_SECONDS = 0.5
 
@@ -78,7 +80,8 @@ def claim(folder: Path, inputs: Collection[str] = ()) -> Iterator[None]:
         try:
             threading.Thread(target=_keep_alive, args=(owner_file, owner, done, lost), daemon=True).start()
             remove_temporary(folder)
-            yield
+            with _interruptible():
+                yield
         except KeyboardInterrupt:
             if lost.is_set():
                 raise _taken(folder, _read_owner(owner_file)) from None
@@ -89,6 +92,19 @@ def claim(folder: Path, inputs: Collection[str] = ()) -> Iterator[None]:
                 owner_file.unlink(missing_ok=True)
     finally:
         lock.release()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let `FOLLOWED` interrupt the block; only a process's main thread can be interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(FOLLOWED, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(FOLLOWED, before)
 
 
 def _mark(folder: Path, inputs: Collection[str]) -> None:
@@ -189,7 +205,7 @@ def _keep_alive(owner_file: Path, owner: Owner, done: threading.Event, lost: thr
         found = _read_owner(owner_file)
         if found is not None and found != owner:
             lost.set()
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it, as Ctrl-C does
+            signal.pthread_kill(threading.main_thread().ident or 0, FOLLOWED)  # wakes it, as Ctrl-C does
             return
         with suppress(OSError):
             os.utime(owner_file)

@@ -93,6 +93,11 @@ class CuratedPool:
     out: Path
     strategy: Strategy
 
+    @classmethod
+    def at(cls, folder: Path) -> CuratedPool:
+        """The pool whose `folder` is given; InputError if that is not named as a strategy is."""
+        return cls(folder.parent, choose_strategies(folder.name)[0])
+
     def __str__(self) -> str:
         return str(self.folder)
 

@@ -32,7 +32,8 @@ from mc2lib.engine.shard_runs import run_missing
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.column_files import count_ranges, group_shards, read_range, write_columns
 from mc2lib.io.files import atomic, digest, file_digest, read_json, remove_written, write_json, write_table
-from mc2lib.io.pools.readers import PoolSource, Shard, read_shard_images
+from mc2lib.io.pools.open_pool import read_shard_images
+from mc2lib.io.pools.shards import PoolSource, Shard
 from mc2lib.io.provenance import stamp, tell_full_disk
 from mc2lib.params import Machine
 from mc2lib.schemas import CURATED

@@ -23,7 +23,8 @@ from mc2lib.hashing import mix as hash_ids
 from mc2lib.io.curated_pool import CuratedPool, PoolFiles, read_report
 from mc2lib.io.files import atomic, read_table, write_table
 from mc2lib.io.lid_models import load_classifier, load_language_model, load_package_model
-from mc2lib.io.pools.readers import PoolSource, open_pool
+from mc2lib.io.pools.open_pool import open_pool
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.provenance import read_made
 from mc2lib.io.study_paths import Paths
 from mc2lib.languages import OTHER
@@ -31,7 +32,7 @@ from mc2lib.params import CuratePool, Params
 from mc2lib.pipeline.curate.curate_pool import curate_strategies, match_pool
 from mc2lib.pipeline.curate.explanation import explain
 from mc2lib.pipeline.curate.funnel import join_steps
-from mc2lib.recipe.curation.lid import identify, identify_labels
+from mc2lib.recipe.curation.language_id.lid import identify, identify_labels
 from mc2lib.recipe.curation.strategies import STRATEGIES
 from mc2lib.schemas import CURATED, POOL, TRUTH
 

@@ -12,7 +12,7 @@ import pytest
 from mc2lib.engine.tasks import TaskFailure, run_tasks
 from mc2lib.io.curated_pool import read_report
 from mc2lib.io.match_store import open_indices
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.build_metadata.wikipedia import build_wikipedia
 from mc2lib.pipeline.curate import duplicate_search

@@ -15,7 +15,8 @@ import pytest
 from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
 from mc2lib.io.files import file_digest
-from mc2lib.io.pools.readers import PoolSource, open_pool, read_shard
+from mc2lib.io.pools.open_pool import open_pool, read_shard
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.params import Machine
 from mc2lib.pipeline import export
 from mc2lib.pipeline.export import export_pool, pack_uids

@@ -22,16 +22,17 @@ from mc2lib.io.config import load_params
 from mc2lib.io.curated_pool import open_curated
 from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.files import read_json, write_json
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.pipeline.train import start_run
-from mc2lib.trainer.checkpoints import load_encoder
 from mc2lib.trainer.distributed import Rank
+from mc2lib.trainer.encoder import load_encoder
 from mc2lib.trainer.image_index import PoolImages, write_image_index
-from mc2lib.trainer.pool_rank import read_epoch, read_recipe
+from mc2lib.trainer.pool_stream import read_epoch
+from mc2lib.trainer.rank import open_stream
+from mc2lib.trainer.recipe import read_recipe
 from mc2lib.trainer.stream import cut_batches, shuffle_epochs
-from mc2lib.trainer.vocabulary import copy_tokenizer
 from tests.conftest import ROOT
 from tests.pipeline.curate.test_curate_pool import TEXTS, write_metadata
 from tests.pools import jpg, write_commonpool, write_tar
@@ -85,7 +86,9 @@ def test_a_done_run_is_neither_trained_again_nor_written_over(study, trained, tm
     command = ["train", str(study / "pool"), "--out", str(study / "out"), "--run", str(tmp_path / "run")]
     command += ["--scale", "smoke", "--tokenizer", "bytes", "--steps", "5", "--batch-size", "16"]
     assert main([*command, "--prepare"]) == 0
-    assert "train small" not in capfd.readouterr().out  # no rank was started
+    prepared = capfd.readouterr().out
+    assert "train small" not in prepared  # no rank was started, but how to start them is printed
+    assert f"--module mc2lib.trainer.rank --sharding none --checkpoint-seconds auto {tmp_path / 'run'}" in prepared
     assert main(command) == 0
     assert "already done" in capfd.readouterr().out  # on another number of cores, which changes no run
     with pytest.raises(InputError, match=r"holds a finished run of other numbers, .*other code.*another RUN"):
@@ -146,18 +149,25 @@ def test_a_killed_run_continues_to_the_same_weights(study, trained, tmp_path):
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
-def test_what_was_skipped_before_a_stop_stays_named(study, tmp_path):
+def test_what_was_skipped_before_a_stop_stays_named(study, tmp_path, capsys):
     run = prepare(study, tmp_path)
     write_json({"a.tar: 3": "cut"}, run / "skipped-0.json")
     here = Rank(0, 1, torch.device("cpu"))
-    recipe, images = read_recipe(run)
-    next(recipe.batches(range(1, 2), here))
-    recipe.saved(here)
-    assert images[0].skipped.items() >= {"a.tar: 3": "cut"}.items()
-    assert read_json(run / "skipped-0.json") == images[0].skipped
-    recipe, images = read_recipe(run)
-    next(recipe.batches(range(1), here))
-    assert "a.tar: 3" not in images[0].skipped  # a run from the start
+    stream = open_pool_stream(run)
+    next(stream.read(range(1, 2), here))
+    stream.save(here)
+    assert stream.skipped.items() >= {"a.tar: 3": "cut"}.items()
+    assert read_json(run / "skipped-0.json") == stream.skipped
+    stream.report(here)
+    assert 'images could not be decoded: ["a.tar: 3"' in capsys.readouterr().out
+    stream = open_pool_stream(run)
+    next(stream.read(range(1), here))
+    assert "a.tar: 3" not in stream.skipped  # a run from the start
+
+
+def open_pool_stream(run):
+    """The stream of a prepared run, as a rank opens it."""
+    return open_stream(run, read_recipe(run))
 
 
 def prepare(study, folder):
@@ -175,17 +185,16 @@ def prepare(study, folder):
 
 def test_a_pool_that_was_curated_again_is_refused_at_the_next_epoch(study, tmp_path):
     run, here = prepare(study, tmp_path), Rank(0, 1, torch.device("cpu"))
-    recipe, _ = read_recipe(run)
-    batches = recipe.batches(range(40), here)
+    batches = open_pool_stream(run).read(range(40), here)
     next(batches)
     curate_pool(open_pool(study / "pool"), study / "metadata", tmp_path / "out", CuratePool(t_en=2, seed=SEED), HERE)
     with pytest.raises(InputError, match=r"curated again while the run trains on it.*another RUN") as refused:
         list(batches)
     assert "dvc" not in str(refused.value)
     with pytest.raises(InputError, match="curated again"):
-        next(read_recipe(run)[0].batches(range(1), here))
+        next(open_pool_stream(run).read(range(1), here))
     curate_pool(open_pool(study / "pool"), study / "metadata", tmp_path / "out", CuratePool(t_en=6, seed=SEED), HERE)
-    assert len(list(read_recipe(run)[0].batches(range(40), here))) == 40
+    assert len(list(open_pool_stream(run).read(range(40), here))) == 40
 
 
 def test_matches_that_are_gone_are_named_with_the_command_that_makes_them(study, tmp_path):
@@ -194,11 +203,6 @@ def test_matches_that_are_gone_are_named_with_the_command_that_makes_them(study,
     with pytest.raises(InputError, match=r"no such file\. Run `make curate POOL=") as gone:
         list(read_epoch(open_curated(tmp_path / "out"), SEED, 0, order_seed=0))
     assert "dvc" not in str(gone.value)
-
-
-def test_a_folder_without_a_recipe_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"no recipe\.json here.*make train"):
-        read_recipe(tmp_path)
 
 
 def test_a_run_is_not_written_among_a_persons_files(study, tmp_path):
@@ -223,12 +227,3 @@ def test_what_cannot_be_trained_on_says_what_to_do(study, tmp_path):
         start_run(ROOT, params, open_pool(tmp_path / "less"), study / "out", tmp_path / "run", "small", "bytes")
     with pytest.raises(InputError, match=r"gemma\.json: no such tokenizer. Run `python -m mc2lib sources`"):
         start_run(tmp_path, params, pool, study / "out", tmp_path / "run", "small", "gemma")
-
-
-def test_gemmas_tokenizer_stands_next_to_the_weights_with_its_notice(tmp_path):
-    (tmp_path / "gemma.json").write_text("{}")
-    copy_tokenizer(tmp_path / "gemma.json", tmp_path / "run")
-    assert (tmp_path / "run" / "tokenizer.json").read_text() == "{}"
-    notice = (tmp_path / "run" / "NOTICE.txt").read_text()
-    # the sentence that the terms ask for
-    assert "Gemma is provided under and subject to the Gemma Terms of Use found at\nai.google.dev/gemma/terms" in notice

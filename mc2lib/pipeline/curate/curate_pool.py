@@ -22,7 +22,7 @@ from mc2lib.engine.tasks import keep_engine
 from mc2lib.errors import InputError
 from mc2lib.io.curated_pool import CuratedPool, PoolFiles
 from mc2lib.io.files import atomic, digest
-from mc2lib.io.pools.readers import PoolSource
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.provenance import Record, read_made, tell_full_disk
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate.balancing import balance_shards

@@ -20,7 +20,7 @@ from mc2lib.params import MatchRules
 from mc2lib.recipe.curation.algorithm import ALL, ENGLISH
 from mc2lib.recipe.curation.balance import is_head
 from mc2lib.recipe.curation.index import build_index
-from mc2lib.recipe.curation.lid import identify
+from mc2lib.recipe.curation.language_id.lid import identify
 from mc2lib.recipe.curation.match import match
 
 COLUMNS = ["language", "entry", "source", "count", "t", "part", "keep"]

@@ -20,7 +20,8 @@ from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.curated_pool import CuratedPool, PoolFiles, read_eligible
 from mc2lib.io.files import read_table, write_json
-from mc2lib.io.pools.readers import Shard, read_shard_images
+from mc2lib.io.pools.open_pool import read_shard_images
+from mc2lib.io.pools.shards import Shard
 from mc2lib.io.provenance import Record, Target, look, read_made, reuse_or_make_all, stamp, write_made
 from mc2lib.params import Machine
 from mc2lib.pipeline.curate.decontamination import hash_images
@@ -35,7 +36,7 @@ HASHING = (
     "io.image_decoder",
     "pipeline.curate.image_hashing",
     "pipeline.curate.decontamination",
-    "io.pools.readers",
+    "io.pools",
     "io.tars",
     "hashing",
 )

@@ -23,7 +23,8 @@ from mc2lib.io.curated_pool import EXTRAS, PoolFiles, count_values
 from mc2lib.io.files import read_json, write_json
 from mc2lib.io.lid_models import Engine, load_classifier
 from mc2lib.io.match_store import open_indices
-from mc2lib.io.pools.readers import Shard, read_batches
+from mc2lib.io.pools.open_pool import read_batches
+from mc2lib.io.pools.shards import Shard
 from mc2lib.io.provenance import Record, Target, look, reuse_or_make_all, stamp, write_made
 from mc2lib.languages import OTHER
 from mc2lib.params import Machine, MatchRules
@@ -32,7 +33,7 @@ from mc2lib.pipeline.curate.funnel import NO_ENTRY, NO_LIST
 from mc2lib.pipeline.curate.setup import Setup, refuse_change
 from mc2lib.recipe.curation.algorithm import ALL, COUNTS, count_matches
 from mc2lib.recipe.curation.index import Index
-from mc2lib.recipe.curation.lid import identify
+from mc2lib.recipe.curation.language_id.lid import identify
 from mc2lib.recipe.curation.match import match, match_languages
 from mc2lib.recipe.curation.perceptual_hash import contaminated, flagged
 from mc2lib.recipe.curation.strategies import MetadataChoice
@@ -43,19 +44,20 @@ MATCHING = (
     "recipe.curation.borders",
     "recipe.curation.algorithm",
     "recipe.curation.strategies",
-    "recipe.curation.fasttext_model",
-    "recipe.curation.fasttext_predict",
     "recipe.curation.perceptual_hash",
     "recipe.curation.pair_ids",
     "recipe.curation.index",
-    "recipe.curation.lid",
+    "recipe.curation.index_tokens",
+    "recipe.curation.index_trie",
+    "recipe.curation.perfect_hash",
+    "recipe.curation.language_id",
     "recipe.curation.match",
     "pipeline.curate.decontamination",
     "pipeline.curate.matching",
     "pipeline.curate.setup",
     "io.image_decoder",
     "io.lid_models",
-    "io.pools.readers",
+    "io.pools",
     "io.tars",
     "hashing",
     "languages",

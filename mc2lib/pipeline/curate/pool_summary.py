@@ -9,7 +9,7 @@ import pandas as pd
 
 from mc2lib.errors import InputError
 from mc2lib.io.curated_pool import CuratedPool, PoolFiles, read_report
-from mc2lib.io.pools.readers import PoolSource
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.pools.text_fields import find_fields, tell_fields
 from mc2lib.languages import OTHER
 from mc2lib.pipeline.curate.datacard import Outcome
@@ -141,6 +141,7 @@ def _tell_commands(curated: CuratedPool, pool: str) -> list[str]:
 #: What to do where a step took all pairs.
 REMEDIES = {
     NO_LIST: "Name lists of these languages with --metadata, see `make metadata`.",
+    "no image": "Name an image key.jpg (png, webp …), its text key.txt: what follows a name's first dot is its kind.",
     NO_ENTRY: "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
     "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
 }

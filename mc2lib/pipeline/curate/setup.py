@@ -18,7 +18,8 @@ from mc2lib.io.curated_pool import PoolFiles
 from mc2lib.io.files import file_digest, read_table
 from mc2lib.io.lid_models import Engine
 from mc2lib.io.match_store import open_indices, write_indices
-from mc2lib.io.pools.readers import PoolSource, read_batches
+from mc2lib.io.pools.open_pool import holds_images, read_batches
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.provenance import reuse_or_make, write_made
 from mc2lib.params import CuratePool, MatchRules
 from mc2lib.pipeline.curate.decontamination import hash_folder, write_hashes
@@ -261,7 +262,7 @@ def _check_place(out: Path, source: PoolSource) -> None:
 
 
 def _check_images(params: CuratePool, source: PoolSource) -> None:
-    if params.duplicates and not any(shard.images or shard.format.startswith("datasets") for shard in source.shards):
+    if params.duplicates and not any(map(holds_images, source.shards)):
         raise InputError("duplicates", "this pool holds no images", "Download it with img2dataset, or leave it out.")
 
 

@@ -19,6 +19,10 @@ def alignment(images: Features, texts: Features) -> float:
         a number in 0..4.
 
     Source: Wang and Isola, 2020; MetaCLIP 2, §4 (embedding quality).
+
+    Examples:
+        >>> alignment(np.eye(2), np.eye(2)), alignment(np.eye(2), -np.eye(2))
+        (0.0, 4.0)
     """
     difference = images.astype(np.float64) - texts.astype(np.float64)
     return float(np.mean(np.sum(difference * difference, axis=1)))

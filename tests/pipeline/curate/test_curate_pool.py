@@ -39,7 +39,7 @@ from mc2lib.io.curated_pool import CuratedPool, PoolFiles, open_curated, open_re
 from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.files import is_temporary
 from mc2lib.io.match_store import open_indices
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.io.provenance import tell_full_disk
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate import cross_shard_images, matching

@@ -24,7 +24,7 @@ from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.io.curated_pool import is_duplicate, read_report
 from mc2lib.io.epoch_draws import draw_shards
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.io.provenance import write_made
 from mc2lib.params import CuratePool
 from mc2lib.pipeline.curate import deduplication, duplicate_search, image_hashing

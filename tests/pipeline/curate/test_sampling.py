@@ -14,7 +14,7 @@ import pytest
 from mc2lib.errors import InputError
 from mc2lib.io.curated_pool import read_report
 from mc2lib.io.epoch_draws import draw_shards
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool
 from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.pipeline.curate.explanation import explain
