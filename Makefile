@@ -47,7 +47,7 @@ repro: env
 	@$(python) -m mc2lib repro
 
 test: env
-	@$(python) -m pytest -q
+	@$(python) -m pytest -q -n auto --dist loadfile
 
 smoke: env
 	@$(python) -m mc2lib smoke

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mc2lib.io.pools.readers import open_pool
 
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool, Machine
-from mc2lib.pipeline.curate.curate_pool import Outcome, curate_pool
+from mc2lib.pipeline.curate.curate_pool import curate_pool
+from mc2lib.pipeline.curate.datacard import Outcome
 from mc2lib.schemas import METADATA
 
 TEXTS = [

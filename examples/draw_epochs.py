@@ -11,13 +11,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from mc2lib.io.curated_pool import open_curated
 from mc2lib.io.epoch_draws import draw_shards
 
 
 def stream(out: Path, seed: int, epochs: int) -> Iterator[tuple[int, str, str]]:
     """Yield (epoch, image, alt-text) of every pair that an epoch keeps, in the order of the pool's shards."""
+    pool = open_curated(out)
     for epoch in range(epochs):
-        for pairs in draw_shards(out, seed, epoch):  # one Arrow table per shard
+        for pairs in draw_shards(pool, seed, epoch):  # one Arrow table per shard
             for image, text in zip(pairs["image"].to_pylist(), pairs["alt_text"].to_pylist(), strict=True):
                 yield epoch, image, text
 

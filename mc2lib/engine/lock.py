@@ -110,17 +110,18 @@ def _interruptible() -> Iterator[None]:
 def _mark(folder: Path, inputs: Collection[str]) -> None:
     """Put our marker into a new or empty folder; InputError where there is none and the folder holds anything else."""
     folder.mkdir(parents=True, exist_ok=True)
-    if _is_marked(folder):
+    if is_marked(folder):
         return
     found = sorted({path.name for path in folder.iterdir()} - OF_THE_SYSTEM - set(inputs))
-    if found and not _is_marked(folder):  # another run may have marked it meanwhile
+    if found and not is_marked(folder):  # another run may have marked it meanwhile
         some = ", ".join(f"'{name}'" for name in found[:3]) + (", …" if len(found) > 3 else "")
         fault = f"holds {some} and no {MARKER}: this folder was not made by mc2lib, and nothing in it was touched"
         raise InputError(str(folder), fault, "Name a folder that is empty or does not exist yet.")
     write_json({"made_by": "mc2lib"}, folder / MARKER)
 
 
-def _is_marked(folder: Path) -> bool:
+def is_marked(folder: Path) -> bool:
+    """Whether a folder is one that `claim` made or took over."""
     try:
         content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -136,7 +137,7 @@ def remove_temporary(folder: Path) -> None:
             if is_temporary(path) and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
                 folders.remove(name)
-            elif _is_marked(path):  # another run may be at work there
+            elif is_marked(path):  # another run may be at work there
                 folders.remove(name)
         for path in filter(is_temporary, (Path(place, name) for name in files)):
             path.unlink(missing_ok=True)

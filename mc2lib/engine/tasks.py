@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from mc2lib.engine.machine import count_workers
-from mc2lib.errors import InputError
+from mc2lib.errors import InputError, RunError
 from mc2lib.params import Machine
 
 Task = TypeVar("Task")
@@ -42,12 +42,14 @@ class TaskFailure:
         fault: what went wrong.
         attempts: how often the task was tried.
         remedy: what the person should do about it.
+        ends_run: whether the fault is one of all tasks, such as a full disk.
     """
 
     place: str
     fault: str
     attempts: int
     remedy: str = "Correct the cause and run again."
+    ends_run: bool = False
 
     def __str__(self) -> str:
         return f"{self.place}: {self.fault}. {self.remedy}"
@@ -84,7 +86,7 @@ def _attempt(function: Callable[[Any], Any], task: Any, place: str) -> Any:
     try:
         return function(task)
     except InputError as error:
-        return TaskFailure(error.place, error.fault, 1, error.remedy)
+        return TaskFailure(error.place, error.fault, 1, error.remedy, isinstance(error, RunError))
     except Exception as error:
         return TaskFailure(place, f"{type(error).__name__}: {error}", 1)
 

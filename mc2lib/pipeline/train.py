@@ -8,14 +8,14 @@ from typing import Any, get_args
 
 from mc2lib.engine.lock import claim
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.curated_pool import pool_identity, read_report
+from mc2lib.io.curated_pool import CuratedPool, pool_identity, read_report
 from mc2lib.io.files import digest, read_json
 from mc2lib.io.pools.shards import PoolSource
 from mc2lib.params import Languages, Params, Tokenizer
 from mc2lib.recipe.training.budget import Plan
 from mc2lib.trainer.image_index import IMAGES, describe_tars, write_image_index
 from mc2lib.trainer.launch import describe_start, launch
-from mc2lib.trainer.recipe import CuratedPool, Recipe, locate, seal, write_recipe
+from mc2lib.trainer.recipe import DrawnPool, Recipe, locate, seal, write_recipe
 from mc2lib.trainer.vocabulary import store_tokenizer
 
 #: Tokenizers whose whole vocabulary a pool of any size may use.
@@ -26,7 +26,7 @@ def start_run(
     root: Path,
     params: Params,
     source: PoolSource,
-    out: Path,
+    pool: CuratedPool,
     run: Path,
     tower: str,
     tokenizer: Tokenizer = "gemma",
@@ -41,7 +41,7 @@ def start_run(
         root: the study's folder, for the tokenizer.
         params: of which training, towers and machine are used.
         source: the pool, which holds the images.
-        out: of `curate_pool`, which holds the pairs.
+        pool: of `open_curated`, which holds the pairs.
         run: gets recipe.json, the tokenizer and the index of the images, then weights.safetensors, model.json, log.csv.
         tower: a name of `params.towers`.
         tokenizer: gemma or bytes, its vocabulary whole.
@@ -55,10 +55,10 @@ def start_run(
         RuntimeError: a rank died; the next call continues from the last checkpoint.
     """
     _check_choice(params, tower, tokenizer, languages)
-    tars = _tars_of(source, out)
+    tars = _tars_of(source, pool)
     content = _read_tokenizer(root, tokenizer)
     with claim(run):
-        recipe = seal(_compose(params, out, run, tower, tokenizer, languages, seed), _digest_data(out, tars, content))
+        recipe = seal(_compose(params, pool, run, tower, tokenizer, languages, seed), _digest_data(pool, tars, content))
         _refuse_other(run, recipe.fingerprint)
         write_image_index(tars, run / IMAGES, params.machine)
         write_recipe(recipe, run)
@@ -70,7 +70,7 @@ def start_run(
 
 
 def _compose(
-    params: Params, out: Path, run: Path, tower: str, tokenizer: Tokenizer, languages: Languages, seed: int
+    params: Params, pool: CuratedPool, run: Path, tower: str, tokenizer: Tokenizer, languages: Languages, seed: int
 ) -> Recipe:
     """The recipe of a run, not yet sealed; arguments as of `start_run`."""
     return Recipe(
@@ -82,7 +82,7 @@ def _compose(
         context_length=params.training.context_length,
         tokenizer=tokenizer,
         languages=languages,
-        data=CuratedPool(locate(out, run), read_report(out)["params"]["seed"], digest(pool_identity(out))),
+        data=DrawnPool(locate(pool.folder, run), read_report(pool)["params"]["seed"], digest(pool_identity(pool))),
         description={},
     )
 
@@ -108,9 +108,9 @@ def _read_tokenizer(root: Path, tokenizer: Tokenizer) -> bytes | None:
     return path.read_bytes()
 
 
-def _tars_of(source: PoolSource, out: Path) -> dict[str, tuple[Path, ...]]:
+def _tars_of(source: PoolSource, pool: CuratedPool) -> dict[str, tuple[Path, ...]]:
     """By the names of the curated shards the tars with their images."""
-    names = read_report(out)["shards"]
+    names = read_report(pool)["shards"]
     if not source.images:
         remedy = "Download it with img2dataset, curate that folder, and train on it; tars of a webdataset will do too."
         raise InputError(str(source.root), f"this pool ({source.format}) holds no tars with images", remedy)
@@ -130,10 +130,10 @@ def _refuse_other(run: Path, fingerprint: str) -> None:
         raise InputError(str(run), fault, "Set another RUN, or delete this one.")
 
 
-def _digest_data(out: Path, tars: dict[str, tuple[Path, ...]], tokenizer: bytes | None) -> dict[str, Any]:
+def _digest_data(pool: CuratedPool, tars: dict[str, tuple[Path, ...]], tokenizer: bytes | None) -> dict[str, Any]:
     """What pairs, their keep probabilities, images and tokenizer a run follows from."""
     return {
-        "pool": pool_identity(out),
+        "pool": pool_identity(pool),
         "images": [[Path(name).name, *stamps] for name, *stamps in describe_tars(tars)["tars"]],
         "tokenizer": tokenizer and hashlib.sha256(tokenizer).hexdigest(),
     }

@@ -43,6 +43,7 @@ POOL_CODE = (
     "recipe.curation.algorithm",
     "recipe.curation.balance",
     "recipe.curation.pair_ids",
+    "recipe.curation.strategies",
     "trainer.image_index",
     "trainer.pool_stream",
 )
@@ -57,10 +58,10 @@ class CuratedFiles:
 
 
 @dataclass(frozen=True)
-class CuratedPool:
+class DrawnPool:
     """A curated pool that every epoch draws from anew; the run's folder holds the index of its images."""
 
-    folder: str  # that curation wrote, relative to the run
+    folder: str  # of the strategy that curated it, relative to the run
     seed: int  # of the curation
     identity: str  # digest of what its draws follow from
 
@@ -77,7 +78,7 @@ class Recipe:
     context_length: int  # tokens
     tokenizer: Tokenizer
     languages: Languages  # of the pairs
-    data: CuratedFiles | CuratedPool
+    data: CuratedFiles | DrawnPool
     description: dict[str, Any]  # what model.json says of the run besides its numbers
     fingerprint: str = ""  # digest of everything that shapes the weights
 
@@ -85,12 +86,12 @@ class Recipe:
         """Raise InputError unless the run has pairs, steps and tokens, and the size of images that it reads itself."""
         require_positive(f"{place}.plan", batch_size=self.plan.batch_size, steps=self.plan.steps)
         require_positive(place, context_length=self.context_length)
-        if isinstance(self.data, CuratedPool) and "image_size" not in self.tower.vision_cfg:
+        if isinstance(self.data, DrawnPool) and "image_size" not in self.tower.vision_cfg:
             raise InputError(f"{place}.tower.vision_cfg", "key 'image_size' is missing", REMEDY)
 
 
 #: How recipe.json calls what a run is trained on.
-DATA = {"files": CuratedFiles, "pool": CuratedPool}
+DATA = {"files": CuratedFiles, "pool": DrawnPool}
 
 
 def seal(recipe: Recipe, made: Mapping[str, Any]) -> Recipe:

@@ -19,7 +19,7 @@ from benchmarks.fidelity_files import count_lost, put_files
 from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
-from mc2lib.io.curated_pool import match_path
+from mc2lib.io.curated_pool import open_curated
 from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.files import read_json, write_json
 from mc2lib.io.pools.open_pool import open_pool
@@ -60,7 +60,7 @@ def train(study, run, **changes):
     params = load_params(ROOT, "smoke")
     training = dataclasses.replace(params.training, batch_size=16, steps=5, **changes)
     params = dataclasses.replace(params, training=training, machine=HERE)
-    start_run(ROOT, params, open_pool(study / "pool"), study / "out", run, "small", "bytes")
+    start_run(ROOT, params, open_pool(study / "pool"), open_curated(study / "out"), run, "small", "bytes")
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +97,12 @@ def test_a_done_run_is_neither_trained_again_nor_written_over(study, trained, tm
 
 
 def test_an_epoch_is_a_draw_of_the_curation_and_the_first_is_the_one_that_it_wrote(study):
-    written = [pq.read_table(path)["pair_id"].to_pylist() for path in (study / "out" / "curated" / "0").iterdir()]
+    written = [pq.read_table(path)["pair_id"].to_pylist() for path in open_curated(study / "out").draw(0).iterdir()]
     epochs = []
     for epoch in range(3):
-        tables = list(read_epoch(study / "out", SEED, epoch, order_seed=0))
+        tables = list(read_epoch(open_curated(study / "out"), SEED, epoch, order_seed=0))
         epochs.append({one for table in tables for one in table["pair_id"].to_pylist()})
-        drawn = draw_shards(study / "out", SEED, epoch)
+        drawn = draw_shards(open_curated(study / "out"), SEED, epoch)
         assert epochs[-1] == {one for table in drawn for one in table["pair_id"].to_pylist()}
     assert epochs[0] == set(itertools.chain(*written)) and epochs[1] not in (epochs[0], epochs[2])
 
@@ -113,7 +113,9 @@ def test_ranks_share_the_stream_and_a_later_step_needs_no_earlier_one(study, tmp
 
     def batches(steps, rank=0, world=1):
         images = PoolImages(tmp_path, [shard.name for shard in source.shards], 32, threads=2)
-        windows = shuffle_epochs(lambda epoch: read_epoch(study / "out", SEED, epoch, 0), "all", 0, "pool", window=9)
+        windows = shuffle_epochs(
+            lambda epoch: read_epoch(open_curated(study / "out"), SEED, epoch, 0), "all", 0, "pool", window=9
+        )
         return list(cut_batches(windows, images.take, 16, steps, rank, world))
 
     alone, (first, second) = batches(range(6)), (batches(range(6), rank, 2) for rank in range(2))
@@ -175,7 +177,9 @@ def prepare(study, folder):
     training = dataclasses.replace(params.training, batch_size=16, steps=5)
     params = dataclasses.replace(params, training=training, machine=HERE)
     chosen = ("small", "bytes")
-    start_run(ROOT, params, open_pool(study / "pool"), folder / "out", folder / "run", *chosen, prepare=True)
+    start_run(
+        ROOT, params, open_pool(study / "pool"), open_curated(folder / "out"), folder / "run", *chosen, prepare=True
+    )
     return folder / "run"
 
 
@@ -195,9 +199,9 @@ def test_a_pool_that_was_curated_again_is_refused_at_the_next_epoch(study, tmp_p
 
 def test_matches_that_are_gone_are_named_with_the_command_that_makes_them(study, tmp_path):
     shutil.copytree(study / "out", tmp_path / "out", ignore=shutil.ignore_patterns("runs"))
-    match_path(tmp_path / "out", "00001").unlink()
+    open_curated(tmp_path / "out").matches("00001").unlink()
     with pytest.raises(InputError, match=r"no such file\. Run `make curate POOL=") as gone:
-        list(read_epoch(tmp_path / "out", SEED, 0, order_seed=0))
+        list(read_epoch(open_curated(tmp_path / "out"), SEED, 0, order_seed=0))
     assert "dvc" not in str(gone.value)
 
 

@@ -13,11 +13,11 @@ from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.files import write_json
 from mc2lib.recipe.training.budget import Plan
-from mc2lib.trainer.recipe import CuratedFiles, CuratedPool, Recipe, find, locate, read_recipe, seal, write_recipe
+from mc2lib.trainer.recipe import CuratedFiles, DrawnPool, Recipe, find, locate, read_recipe, seal, write_recipe
 from tests.tiny import REPOSITORY
 
 FILES = CuratedFiles(("../pairs.parquet",), ("../images.tar",))
-POOL = CuratedPool("../../out", 3, "abc")
+POOL = DrawnPool("../../out", 3, "abc")
 
 
 def make_recipe(**changes: Any) -> Recipe:
@@ -40,7 +40,7 @@ def make_recipe(**changes: Any) -> Recipe:
 
 
 @pytest.mark.parametrize("data", [FILES, POOL])
-def test_what_is_written_is_read(tmp_path: Path, data: CuratedFiles | CuratedPool) -> None:
+def test_what_is_written_is_read(tmp_path: Path, data: CuratedFiles | DrawnPool) -> None:
     recipe = make_recipe(data=data, training=load_params(REPOSITORY, "workstation").training)
     write_recipe(recipe, tmp_path)
     assert read_recipe(tmp_path) == recipe
