@@ -16,8 +16,6 @@ from tests.conftest import ROOT
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
-#: Written on other branches; this line goes when they are merged.
-COMING = {"docs/strategies.md"}
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -39,8 +37,6 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
         if "://" in target:
             continue
         path = page.parent / target if target else page
-        if str(path).removeprefix(f"{ROOT}/") in COMING:
-            continue
         if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path)):
             dead.append(link)
     assert not dead
@@ -50,8 +46,7 @@ def test_every_page_is_in_the_sites_navigation() -> None:
     nav = YAML(typ="safe", pure=True).load(read(ROOT / "mkdocs.yml"))["nav"]
     listed = {page for entry in nav for page in ([entry] if isinstance(entry, str) else next(iter(entry.values())))}
     elsewhere = {"contributing.md", "changelog.md", "results.md"}  # of docs/site_pages.py
-    there = {page.name for page in DOCS.glob("*.md")} | {Path(name).name for name in COMING if name.endswith(".md")}
-    assert listed - elsewhere == there
+    assert listed - elsewhere == {page.name for page in DOCS.glob("*.md")}
 
 
 def commands(text: str) -> list[list[str]]:
