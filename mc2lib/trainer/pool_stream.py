@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mc2lib.errors import InputError
-from mc2lib.io.curated_pool import AGAIN, CuratedPool, pool_identity, read_report
+from mc2lib.io.curated_pool import CuratedPool, pool_identity, read_report
 from mc2lib.io.epoch_draws import draw_shard
 from mc2lib.io.files import digest, read_json, write_json
 from mc2lib.trainer.distributed import Rank
