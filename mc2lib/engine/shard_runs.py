@@ -45,6 +45,25 @@ def run_step(
             set_aside(number, result)
 
 
+def map_tasks(
+    function: Callable[[Any], Any], tasks: Sequence[Any], machine: Machine, describe: Callable[[Any], str] = str
+) -> list[Any]:
+    """The results of a step's tasks, in the order of the tasks.
+
+    Args:
+        function, tasks, machine, describe: as `run_tasks`.
+
+    Raises:
+        InputError: a task failed.
+    """
+    results: dict[int, Any] = {}
+    for number, result in run_tasks(function, tasks, machine, describe=describe):
+        if isinstance(result, TaskFailure):
+            raise InputError(result.place, result.fault, result.remedy)
+        results[number] = result
+    return [results[number] for number in range(len(tasks))]
+
+
 def run_missing(
     function: Callable[[Any], None], tasks: Sequence[WritesFile], machine: Machine | None, say: str, items: str
 ) -> None:

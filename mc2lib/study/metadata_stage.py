@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import wordfreq
 
-from mc2lib.engine.machine import processes
-from mc2lib.engine.tasks import process_pool
+from mc2lib.engine.shard_runs import map_tasks
 from mc2lib.errors import InputError
 from mc2lib.io.files import read_json, read_table, write_table
 from mc2lib.io.metadata.label_coverage import find_unreached
@@ -112,8 +111,7 @@ def build_metadata(root: Path, params: Params) -> pd.DataFrame:
         InputError: a source lacks a language of the study or is broken.
     """
     languages = metadata_languages(root, params)
-    with process_pool(min(processes(params), len(languages)), __name__) as workers:
-        cards = list(workers.map(_build_language, repeat(root), repeat(params.metadata), languages))
+    cards = map_tasks(partial(_build_language, root, params.metadata), languages, params.machine)
     lists = {language: Paths(root).metadata(language) for language in find_unreached(languages)}
     cards.append(write_other(lists, Paths(root).metadata(OTHER)))
     return pd.concat(cards, ignore_index=True)

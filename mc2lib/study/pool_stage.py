@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import resvg_py
 
-from mc2lib.engine.machine import processes
-from mc2lib.engine.tasks import process_pool
+from mc2lib.engine.shard_runs import map_tasks
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.files import read_json, read_table, require_space, write_table
 from mc2lib.io.image_decoder import decode_pixels
@@ -55,10 +54,10 @@ def render_drawings(root: Path, params: Params) -> pd.DataFrame:
         c for c in captions if all(c in icons["icons"] or c in icons.get("aliases", {}) for icons in sets.values())
     ]
     size = params.pool.image_size
-    with process_pool(processes(params), __name__) as workers:
-        rendered = dict(
-            zip(STYLES, workers.map(_render_style, sets.values(), repeat(concepts), repeat(size)), strict=True)
-        )
+    render = partial(_render_style, concepts=concepts, size=size)
+    rendered = dict(
+        zip(STYLES, map_tasks(render, list(sets.values()), params.machine, lambda _: "drawings"), strict=True)
+    )
     rows = [
         {
             "image": f"{style}/{concept}",
@@ -186,18 +185,8 @@ def draw_pools(root: Path, params: Params) -> pd.DataFrame:
     books = {language: load_phrasebook(root, language) for language in params.languages}
     endonyms = load_endonyms(root, params)
     jobs = [(mix, seed) for mix in mixes for seed in params.seeds]
-    with process_pool(processes(params), __name__) as workers:
-        done = workers.map(
-            _draw_one,
-            repeat(root),
-            repeat(params),
-            repeat(captions),
-            repeat(drawings),
-            repeat(books),
-            repeat(endonyms),
-            jobs,
-        )
-        return pd.DataFrame(list(done))
+    draw = partial(_draw_one, root, params, captions, drawings, books, endonyms)
+    return pd.DataFrame(map_tasks(draw, jobs, params.machine))
 
 
 def _draw_one(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
 import pyarrow as pa
 
-from mc2lib.engine.machine import processes
-from mc2lib.engine.tasks import process_pool
+from mc2lib.engine.shard_runs import map_tasks
 from mc2lib.errors import InputError
 from mc2lib.io.files import atomic, file_digest, read_json, read_table, write_json
 from mc2lib.io.study_paths import Paths
@@ -33,8 +32,7 @@ def make_vocabularies(root: Path, params: Params) -> pd.DataFrame:
         columns mix, seed, tokenizer, vocabulary (rows of the token embedding).
     """
     jobs = [(mix, seed, kind) for mix in params.pool.mixes for kind in get_args(Tokenizer) for seed in params.seeds]
-    with process_pool(processes(params), __name__) as workers:
-        return pd.DataFrame(list(workers.map(_make, repeat(Paths(root)), repeat(params), jobs)))
+    return pd.DataFrame(map_tasks(partial(_make, Paths(root), params), jobs, params.machine))
 
 
 def _make(paths: Paths, params: Params, job: tuple[str, int, Tokenizer]) -> dict[str, Any]:
