@@ -16,8 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "results/report.md": "results.md"}
 #: Pictures of the report.
 FIGURES = "results/figures"
-#: The ground: modules of mc2lib that are in no folder.
-GROUND = ("errors", "hashing", "languages", "params", "schemas")
 #: Folders that are no API: the command line is described by its own --help.
 LEFT_OUT = {"commands"}
 
@@ -67,7 +65,8 @@ def translate(match: re.Match[str], folder: str) -> str:
 def api_pages() -> dict[str, str]:
     """The API's pages by name: one per folder of mc2lib, with what its modules' docstrings say."""
     package = ROOT / "mc2lib"
-    pages = {"api/ground.md": api_page("mc2lib", [package / f"{name}.py" for name in GROUND])}
+    ground = [path for path in sorted(package.glob("*.py")) if not path.stem.startswith("_")]
+    pages = {"api/ground.md": api_page("mc2lib", ground)}
     for init in sorted(package.rglob("__init__.py")):
         parts = init.parent.relative_to(package).parts
         modules = [path for path in sorted(init.parent.glob("*.py")) if path != init]

@@ -112,3 +112,27 @@ def test_dead_links_and_names_are_seen(tmp_path: Path) -> None:
         test_every_link_within_the_repository_leads_somewhere(page)
     assert is_there("mc2lib.io.files.atomic") and not is_there("mc2lib.io.files.atomically")
     assert not is_there("mc2lib.effects")
+
+
+def test_the_glossary_defines_every_term_once() -> None:
+    terms = re.findall(r"^- \*\*(.+?)\*\*: ", read(DOCS / "glossary.md"), re.MULTILINE)
+    assert len(terms) == len(set(terms)) > 40
+    told = " ".join(terms).lower()
+    field = [
+        "metadata",
+        "entry",
+        "alt-text",
+        "pool",
+        "shard",
+        "head",
+        "tail",
+        "`t`",
+        "`p`",
+        "tower",
+        "zero-shot",
+        "recall@k",
+        "funnel",
+        "provenance",
+    ]
+    field += ["keep probability", "seen pairs", "logit scale", "deduplication", "decontamination"]
+    assert not [term for term in field if term not in told]
