@@ -55,7 +55,7 @@ def _draws(params: Params) -> list[tuple[str, int]]:
 
 def _arguments(root: Path, params: Params, mix: str, seed: int) -> tuple[Any, ...]:
     """How the pipeline curates a pool draw, by all strategies: the arguments of `curate_strategies`."""
-    paths, source = Paths(root), open_pool(_pool_folder(root, mix, seed), "packaged")
+    paths, source = Paths(root), _open_source(root, mix, seed)
     languages = params.languages
     if params.curation.language == "lid":
         languages = (*languages, OTHER)
@@ -81,6 +81,14 @@ def _pool_folder(root: Path, mix: str, seed: int) -> Path:
     if not sorted(folder.glob("pairs-*.parquet")):
         raise InputError(str(folder), "no pairs-*.parquet", "Run `dvc repro pool`.")
     return folder
+
+
+def _open_source(root: Path, mix: str, seed: int) -> PoolSource:
+    folder = _pool_folder(root, mix, seed)
+    try:
+        return open_pool(folder, "packaged")
+    except InputError as error:
+        raise InputError(error.place, error.fault, "Delete it and run `dvc repro pool`.") from error
 
 
 def _refuse_undeclared(source: PoolSource) -> None:
@@ -136,7 +144,7 @@ def count_matched(root: Path, params: Params, mix: str, seed: int) -> pd.DataFra
         matched pair.
     """
     files = PoolFiles(Paths(root).curation(mix, seed))
-    shards = [shard.name for shard in open_pool(_pool_folder(root, mix, seed), "packaged").shards]
+    shards = [shard.name for shard in _open_source(root, mix, seed).shards]
     rows = []
     for choice in LISTS:
         paths = [files.counts(choice, name) for name in shards]  # type: ignore[arg-type]

@@ -267,11 +267,10 @@ def test_the_command_exports_what_was_curated(tmp_path, capsys):
     command = ["export", str(source.root), "--out", str(tmp_path / "out"), "--as", "webdataset", "--processes", "1"]
     command += ["--to", str(tmp_path / "tars")]
     assert main(command) == 2 and "no curated pool here" in capsys.readouterr().err
-    for shard in ("0", "1"):
-        write_curated(
-            tmp_path / "out" / "curated" / "0" / f"{shard}.parquet", pq.read_table(curated / f"{shard}.parquet")
-        )
-    (tmp_path / "out" / "report.json").write_text('{"params": {"epochs": 1}}')
+    folder = tmp_path / "out" / "isolated"
+    for shard in ("0.parquet", "1.parquet"):
+        write_curated(folder / "curated" / "0" / shard, pq.read_table(curated / shard))
+    (folder / "report.json").write_text('{"params": {"epochs": 1}}')
     assert main([*command, "--epoch", "1"]) == 2 and "--epochs 2" in capsys.readouterr().err
     assert main([*command, "--rows", "2"]) == 0
     assert "webdataset, 4 files" in capsys.readouterr().out

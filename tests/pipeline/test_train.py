@@ -34,7 +34,7 @@ from mc2lib.trainer.rank import open_stream
 from mc2lib.trainer.recipe import read_recipe
 from mc2lib.trainer.stream import cut_batches, shuffle_epochs
 from tests.conftest import ROOT
-from tests.pipeline.curate.test_curate_pool import TEXTS, write_metadata
+from tests.pipeline.curate.test_curate_pool import TEXTS, recipe, write_metadata
 from tests.pools import jpg, write_commonpool, write_tar
 
 HERE = Machine(processes=1, checkpoint_seconds=0.0)  # a checkpoint after every step
@@ -213,17 +213,17 @@ def test_a_run_is_not_written_among_a_persons_files(study, tmp_path):
 
 
 def test_what_cannot_be_trained_on_says_what_to_do(study, tmp_path):
-    params, pool = load_params(ROOT, "smoke"), open_pool(study / "pool")
+    params, pool, curated = load_params(ROOT, "smoke"), open_pool(study / "pool"), recipe(study / "out")
     with pytest.raises(InputError, match=r"no curated pool here\. Run `make curate"):
-        start_run(ROOT, params, pool, tmp_path / "none", tmp_path / "run", "small", "bytes")
+        start_run(ROOT, params, pool, recipe(tmp_path / "none"), tmp_path / "run", "small", "bytes")
     with pytest.raises(InputError, match=r"no tower 'smal'.*small"):
-        start_run(ROOT, params, pool, study / "out", tmp_path / "run", "smal", "bytes")
+        start_run(ROOT, params, pool, curated, tmp_path / "run", "smal", "bytes")
     write_commonpool(tmp_path / "addresses" / "a.parquet", ["0" * 32], ["a cat"])
     with pytest.raises(InputError, match=r"holds no tars with images.*img2dataset"):
-        start_run(ROOT, params, open_pool(tmp_path / "addresses"), study / "out", tmp_path / "run", "small", "bytes")
+        start_run(ROOT, params, open_pool(tmp_path / "addresses"), curated, tmp_path / "run", "small", "bytes")
     shutil.copytree(study / "pool", tmp_path / "less")
     (tmp_path / "less" / "00001.tar").unlink()
     with pytest.raises(InputError, match="no images of its shard '00001'"):
-        start_run(ROOT, params, open_pool(tmp_path / "less"), study / "out", tmp_path / "run", "small", "bytes")
+        start_run(ROOT, params, open_pool(tmp_path / "less"), curated, tmp_path / "run", "small", "bytes")
     with pytest.raises(InputError, match=r"gemma\.json: no such tokenizer. Run `python -m mc2lib sources`"):
-        start_run(tmp_path, params, pool, study / "out", tmp_path / "run", "small", "gemma")
+        start_run(tmp_path, params, pool, curated, tmp_path / "run", "small", "gemma")

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from mc2lib.engine import shard_runs
+from mc2lib.engine.tasks import run_tasks
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.io.config import load_params
@@ -39,6 +43,7 @@ from mc2lib.study.curation_stages import (
 from mc2lib.study.metadata_stage import build_metadata, load_metadata
 from tests.oracles.curation import curate as curate_slowly
 from tests.oracles.matching import find_entries
+from tests.pipeline.curate.test_curate_pool import run_in_turn
 from tests.study.test_metadata_stage import make_study
 
 REAL = json.loads((Path(__file__).parents[1] / "recipe" / "curation" / "texts.json").read_text(encoding="utf-8"))
@@ -93,6 +98,16 @@ def write_pools(root: Path, **options) -> None:
         write_pool(root, mixture, **options)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def engine() -> Iterator[None]:
+    """Tasks run here, as workers start slowly; one test below asks for the real engine."""
+    cores = pa.cpu_count()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_runs, "run_tasks", run_in_turn)
+        yield
+    pa.set_cpu_count(cores)
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_study(tmp_path_factory.mktemp("study"))
@@ -104,6 +119,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@cache
 def slow_matches(study: Path) -> dict[str, list[list[int]]]:
     """By list the entries of each pair of the pool, by the slow oracle."""
     params, pool = load_params(study), read_pool(study, "base", 0)
@@ -187,7 +203,8 @@ def test_steps_add_up(study: Path):
     assert comparison["kept"].to_dict() == steps["kept"].to_dict() and comparison.loc["english", "english_share"] == 1
 
 
-def test_nothing_depends_on_processes_shards_or_row_order(study: Path, tmp_path: Path):
+def test_nothing_depends_on_processes_shards_or_row_order(study: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(shard_runs, "run_tasks", run_tasks)
     root = make_study(tmp_path, processes=2)
     params = load_params(root)
     shutil.copytree(study / "data" / "metadata", root / "data" / "metadata")
@@ -317,7 +334,7 @@ def test_missing_and_truncated_files_are_named(study: Path, tmp_path: Path):
     shutil.copytree(study / "data" / "metadata", root / "data" / "metadata")
     path = Paths(root).pool(used_mixes(params)[0], 0) / "pairs-00000.parquet"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"pairs-00000\.parquet.*Delete it and run `dvc repro`"):
+    with pytest.raises(InputError, match=r"no pool is known here.*Delete it and run `dvc repro pool`"):
         match_pools(root, params)
 
 

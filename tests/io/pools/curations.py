@@ -83,7 +83,7 @@ class Curations:
         status, said, error = command("curate", str(pool), "--out", str(out / "out"), *asked)
         if status == 2:
             return Outcome(status, _without_paths(error, work), error)
-        kept = [pq.read_table(path) for path in sorted((out / "out" / "curated" / "0").rglob("*.parquet"))]
+        kept = [pq.read_table(path) for path in sorted((out / "out" / "isolated" / "curated" / "0").rglob("*.parquet"))]
         told, images = self._export(pool, out, options)
         message = told or (said.strip().splitlines()[-1] if status else "")
         return Outcome(
@@ -137,7 +137,7 @@ def _without_paths(message: str, work: Path) -> str:
 
 def read_steps(out: Path) -> dict[str, int]:
     """The step table as `expect_steps` tells it."""
-    table = pq.read_table(out / "steps.parquet").to_pylist()
+    table = pq.read_table(out / "isolated" / "steps.parquet").to_pylist()
     steps = {row["step"]: row["left"] if row["step"] == "kept" else row["change"] for row in table}
     lost = steps.pop("language without metadata", 0) + steps.pop("no entry matched", 0)
     return {step: change for step, change in (steps | {"matches nothing": lost}).items() if change}
