@@ -44,7 +44,7 @@ VIEWING = (
     "recipe.metadata.words",
     "languages",
 )
-MEGABYTE = 1 << 20
+MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def sum_views(folder: Path, wikipedia: Wikipedia, machine: Machine) -> dict[str,
     work = folder / "work" / "views"
     budget = wikipedia.budget_mb << 20
     tasks = [ViewTask(tuple(paths), work / "days" / day, budget) for day, paths in by_day.items()]
-    done, failed = run_named("page views", _sum_day, tasks, machine, lambda task: task.folder.name, lambda task: 1)
+    done, failed = run_named("page views", _sum_day, tasks, machine, lambda task: task.folder.name, "days")
     if failed:
         raise InputError(*next(iter(failed.values())))
     made = digest({"code": code_digest(*VIEWING), "days": [done[task.folder.name] for task in tasks]})
@@ -166,7 +166,8 @@ def count_dumps(
         tasks,
         machine,
         lambda task: str(task.folder),
-        lambda task: task.part.stop - task.part.start,
+        "MiB",
+        lambda task: max(1, (task.part.stop - task.part.start) // MEBIBYTE),
     )
     for task in tasks:
         if str(task.folder) in faults:
@@ -182,7 +183,7 @@ def _part_tasks(folder: Path, language: str, dump: Path, wikipedia: Wikipedia) -
     segmenter = wikipedia.segmenters.get(language)
     make_segmenter(language, segmenter)  # a missing segmenter is reported before hours of counting
     index = dump.with_name(dump.name.replace(".xml.bz2", "-index.txt.bz2"))
-    parts = max(1, round(dump.stat().st_size / (wikipedia.part_mb * MEGABYTE)))
+    parts = max(1, round(dump.stat().st_size / (wikipedia.part_mb * MEBIBYTE)))
     return [
         PartTask(
             language,

@@ -127,7 +127,7 @@ def build_lists(tasks: Sequence[ListTask], machine: Machine) -> tuple[dict[str, 
     Returns:
         By language the card of its list; and why, for languages whose lists failed.
     """
-    done, faults = run_named("lists", build_list, tasks, machine, lambda task: task.language, lambda task: 1)
+    done, faults = run_named("lists", build_list, tasks, machine, lambda task: task.language, "languages")
     cards = {language: pd.DataFrame(rows, columns=list(CARD)) for language, rows in done.items()}
     return cards, {language: str(InputError(*fault)) for language, fault in faults.items()}
 

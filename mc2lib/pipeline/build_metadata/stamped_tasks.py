@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mc2lib.engine.progress import Progress
 from mc2lib.engine.tasks import TaskFailure, run_tasks
 from mc2lib.errors import InputError
 from mc2lib.io.files import read_json, write_json
 from mc2lib.params import Machine
 from mc2lib.pipeline.build_metadata.stored_counts import open_counts
-
-REPORT_SECONDS = 5.0
 
 
 def stamp_path(folder: Path) -> Path:
@@ -54,38 +52,32 @@ def run_named(
     tasks: Sequence[Any],
     machine: Machine,
     name: Callable[[Any], str],
-    weight: Callable[[Any], int],
+    unit: str,
+    weight: Callable[[Any], int] = lambda task: 1,
 ) -> tuple[dict[str, Any], dict[str, tuple[str, str, str]]]:
     """Run tasks, and print progress.
 
     Args:
-        what: the tasks are, for the lines of progress.
+        what: is being done, for the lines of progress.
         function: runs one task.
         tasks: to run.
         machine: says how many processes, or which engine.
         name: of a task, unique.
-        weight: of a task, in any unit; the remaining time is estimated from it.
+        unit: of `weight`, in the lines of progress.
+        weight: of a task; the remaining time is estimated from it.
 
     Returns:
         Results by the names of tasks, and faults as (place, fault, remedy) by the names of tasks.
     """
     results: dict[str, Any] = {}
     faults: dict[str, tuple[str, str, str]] = {}
-    total = sum(map(weight, tasks))
-    began = shown = time.monotonic()
-    done = 0
-    for number, result in run_tasks(function, tasks, machine, describe=name):
-        task = tasks[number]
-        done += weight(task)
-        if isinstance(result, TaskFailure):
-            faults[name(task)] = (result.place, result.fault, result.remedy)
-            print(f"{what} | failed: {result}", flush=True)
-        else:
-            results[name(task)] = result
-        now = time.monotonic()
-        if now - shown > REPORT_SECONDS or done == total:
-            shown = now
-            left = int((now - began) * (total - done) / max(done, 1))
-            finished = len(results) + len(faults)
-            print(f"{what} {finished}/{len(tasks)} | {left // 60:02d}:{left % 60:02d} left", flush=True)
+    with Progress(what, sum(map(weight, tasks)), unit) as progress:
+        for number, result in run_tasks(function, tasks, machine, describe=name):
+            task = tasks[number]
+            if isinstance(result, TaskFailure):
+                faults[name(task)] = (result.place, result.fault, result.remedy)
+                print(f"{what} | failed: {result}", flush=True)
+            else:
+                results[name(task)] = result
+            progress.add(weight(task), note=f" | {len(results) + len(faults):,} of {len(tasks):,} tasks")
     return results, faults
