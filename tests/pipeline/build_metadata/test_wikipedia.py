@@ -205,7 +205,7 @@ def test_an_edit_of_the_code_makes_again_what_depends_on_it(group, made, built, 
 
 
 #: What starts tasks, stamps their results and digests code.
-RUNNING = {"engine.tasks", "io.code_digest", "pipeline.build_metadata.stamped_tasks"}
+RUNNING = {"engine.progress", "engine.tasks", "io.code_digest", "pipeline.build_metadata.stamped_tasks"}
 #: What lists follow from by content: the namespaces that dumps name, and which lists no label reaches.
 BY_CONTENT = ("pipeline.build_metadata.dumps", "io.metadata.label_coverage", "io.lid_models", "recipe.curation")
 
@@ -230,7 +230,7 @@ def test_all_code_that_results_depend_on_is_in_their_digest(group, module, by_co
 def test_the_same_bytes_from_one_worker_and_another_division(build_once, study, monkeypatch):
     root, (other, params) = build_once[0], study
     # a part a stream: for so small a dump the share is set by hand
-    monkeypatch.setattr("mc2lib.pipeline.build_metadata.count_tasks.MEGABYTE", 40)
+    monkeypatch.setattr("mc2lib.pipeline.build_metadata.count_tasks.MEBIBYTE", 40)
     small = dataclasses.replace(params.wikipedia, part_mb=1)
     alone = dataclasses.replace(params.machine, processes=1)
     build_wikipedia(other, dataclasses.replace(params, machine=alone, wikipedia=small))
