@@ -1,23 +1,27 @@
 # The study's commands. Everything runs in .venv, which `make env` makes from requirements.lock.
 #
-#   make repro            the whole study, or what is left of it
-#   make test             the tests
-#   make smoke            the whole study, tiny, in a temporary folder
-#   make arm ARM=name     one arm of params.yaml, its evaluation and the report
-#   make trial ARM=name   one arm on the validation styles, in a temporary folder; SET="training.steps=640 …" to tune
-#   make curate POOL=dir  a pool of your own, of any known format, to a curated one [OUT=dir ARGS=…]
-#   make train POOL=dir   CLIP on that pool as it was curated, a new draw each epoch [OUT=… RUN=… SCALE=workstation ARGS=…]
-#   make evaluate MODEL=… any CLIP on the paper's benchmarks or your own sets [TASK="xm* /path/to/set" DATA=dir LIST=1 ARGS=…]
-#   make evaluate POOL=dir  a run of yours on the images that it never saw [OUT=… RUN=… ARGS=…]
-#   make export POOL=dir  its curated pairs as webdataset, parquet, datasets or uids: AS=webdataset TO=dir [OUT=… ARGS=…]
-#   make metadata         lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
-#   make readme           README's block of results, written anew from results/
-#   make lab              JupyterLab on the notebooks
-#   make plan SCALE=name  what a scale would cost, without running it
-#   make bench WHAT=study seconds, memory and pairs/s, stage by stage
-#   make check            ruff and mypy
-#   make env              only the virtual environment
-#   make peers            with what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL), mteb, clip-benchmark
+#   make repro            run the whole study, or what is left of it
+#   make test             run the tests
+#   make smoke            run the whole study, tiny, in a temporary folder
+#   make arm ARM=name     run one arm of params.yaml, its evaluation and the report
+#   make trial ARM=name   run one arm on the validation styles, in a temporary folder; SET="training.steps=640 …" to tune
+#   make curate POOL=dir  curate a pool of your own, of any known layout [OUT=dir ARGS=…]
+#   make train POOL=dir   train CLIP on that curated pool, a new draw each epoch [OUT=… RUN=… SCALE=workstation ARGS=…]
+#   make evaluate MODEL=… measure any CLIP on the paper's benchmarks or your own sets [TASK="xm* /path/to/set" DATA=dir LIST=1 ARGS=…]
+#   make evaluate POOL=dir  measure a run of yours on the images that it never saw [OUT=… RUN=… ARGS=…]
+#   make export POOL=dir  write its curated pairs as webdataset, parquet, datasets or uids: AS=webdataset TO=dir [OUT=… ARGS=…]
+#   make metadata         build lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
+#   make readme           write README's block of results from results/
+#   make lab              open JupyterLab on the notebooks
+#   make plan SCALE=name  print what a scale would cost, without running it
+#   make bench WHAT=study measure seconds, memory and pairs/s, stage by stage
+#   make check            run ruff and mypy
+#   make docs             build the pages of docs/, the report and the API reference as a site in site/
+#   make env              make the virtual environment alone
+#   make peers            install what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL)
+#   make rivals           install what `make bench WHAT=evaluation` compares with: mteb, clip-benchmark, transformers
+#   make writers          install the libraries that write pools, in .venv-writers, for the tests of docs/pools.md (800 MB)
+#   make pools            write docs/pools.md's tables: each layout by its real library, then curated
 #   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
 
 PYTHON ?=
@@ -31,17 +35,13 @@ AS ?=
 TO ?=
 ARGS ?=
 SET ?=
-MODEL ?=
-TASK ?=
-DATA ?=
-LIST ?=
 LANGUAGES ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate train evaluate export metadata readme lab plan bench check env peers clean
+.PHONY: help repro test smoke arm trial curate train evaluate export metadata readme lab plan bench check docs env peers rivals writers pools clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,7 +50,7 @@ repro: env
 	@$(python) -m mc2lib repro
 
 test: env
-	@$(python) -m pytest -q
+	@$(python) -m pytest -q -n auto --dist loadfile
 
 smoke: env
 	@$(python) -m mc2lib smoke
@@ -100,7 +100,18 @@ check: env
 	@$(python) -m ruff format --check .
 	@$(python) -m mypy mc2lib
 
-# The lock that was installed is kept in the environment: another lock installs again, the same one does nothing.
+# What builds the site is added to .venv when it is first asked for; after that no network is needed.
+docs: env
+	@if ! cmp -s docs/requirements.lock .venv/installed-docs.lock; then \
+	  echo "installing docs/requirements.lock into .venv (once)"; \
+	  $(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r docs/requirements.lock || \
+	    { echo "error: the installation failed; check the network and pip's index setting, then run make docs again" >&2; exit 1; }; \
+	  cp docs/requirements.lock .venv/installed-docs.lock; \
+	fi
+	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict
+	@echo "open site/index.html"
+
+# The installed lock is kept in the environment: if requirements.lock differs from it, it is installed again.
 env:
 	@if ! cmp -s requirements.lock .venv/installed.lock; then \
 	  fits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'; \
@@ -119,7 +130,22 @@ env:
 
 peers: env
 	@$(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r benchmarks/requirements.lock
+
+rivals: env
 	@$(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes --no-deps -r benchmarks/evaluation.lock
+
+# As with `env`, the lock that was installed is kept: the same one does nothing.
+writers: env
+	@if ! cmp -s tests/writers/requirements.lock .venv-writers/installed.lock; then \
+	  echo "installing tests/writers/requirements.lock into .venv-writers (about a minute, once)"; \
+	  $(python) -m venv --clear .venv-writers && \
+	  .venv-writers/bin/python -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r tests/writers/requirements.lock || \
+	    { echo "error: the installation failed; check the network and pip's index setting, then run make writers again" >&2; exit 1; }; \
+	  cp tests/writers/requirements.lock .venv-writers/installed.lock; \
+	fi
+
+pools: writers
+	@$(python) -m tests.io.pools.curations
 
 clean: env
 	@$(python) -m mc2lib clean

@@ -19,7 +19,7 @@ import pyarrow as pa
 import wordfreq
 
 from mc2lib.io.lid_models import load_language_model, packaged_model
-from mc2lib.recipe.curation.lid import identify_labels
+from mc2lib.recipe.curation.language_id.lid import identify_labels
 
 LANGUAGES = (
     "ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ko",

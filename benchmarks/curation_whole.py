@@ -33,10 +33,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.curation_match import build_automaton, find_plainly
+from mc2lib.engine.lock import claim
 from mc2lib.io.config import find_root, load_params
+from mc2lib.io.curated_pool import PoolFiles, open_curated
 from mc2lib.io.lid_models import packaged_model
 from mc2lib.io.match_store import write_indices
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.languages import OTHER, metadata_language
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate.curate_pool import curate_pool
@@ -137,11 +139,13 @@ def bench_whole(root: Path, shards: int = 1, distinct: bool = False) -> dict[str
         first = pq.read_table(next(iter(sorted(pool.glob("*.parquet"))))).slice(0, 200)
         pq.write_table(first, few / "pairs-00000.parquet")
         for out in ("warm", "fixed"):  # compiled, once; then what any pool costs, however small
-            write_indices(folder / out / "index", lists)
+            with claim(folder / out):
+                write_indices(PoolFiles(folder / out).index / "own", lists)
             began = time.perf_counter()
             curate_pool(open_pool(few), root / "data" / "metadata", folder / out, params, machine)
             fixed = time.perf_counter() - began
-        write_indices(folder / "out" / "index", lists)
+        with claim(folder / "out"):
+            write_indices(PoolFiles(folder / "out").index / "own", lists)
         gc.collect()
         gc.freeze()  # ours is not to look through what the plain pipeline left in memory
         began = time.perf_counter()
@@ -200,12 +204,12 @@ def _same(folder: Path, expected: dict[int, float]) -> bool:
     }
     ours = {
         row["pair_id"]: (row["language"], row["entries"])
-        for path in (folder / "out" / "matches").glob("*.parquet")
+        for path in (folder / "out" / "matches" / "own").glob("*.parquet")
         for row in pq.read_table(path, columns=["pair_id", "language", "entries"]).to_pylist()
     }
     kept = [
         row
-        for path in (folder / "out" / "curated").rglob("*.parquet")
+        for path in open_curated(folder / "out").draw(0).rglob("*.parquet")
         for row in pq.read_table(path, columns=["pair_id", "keep_probability"]).to_pylist()
     ]
     near = all(abs(row["keep_probability"] - expected[row["pair_id"]]) < 1e-12 for row in kept)

@@ -26,12 +26,14 @@ from mc2lib.engine.machine import count_workers
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.io.config import find_root
+from mc2lib.io.curated_pool import CuratedPool
 from mc2lib.io.provenance import write_made
 from mc2lib.params import Machine
 from mc2lib.pipeline.curate import duplicate_search
 from mc2lib.pipeline.curate.decontamination import hash_images
-from mc2lib.pipeline.curate.deduplication import HASHED, hash_path
+from mc2lib.pipeline.curate.image_hashing import HASHED
 from mc2lib.recipe.curation.perceptual_hash import near_duplicates
+from mc2lib.recipe.curation.strategies import STRATEGIES
 
 DISTANCES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16)
 RANDOM, SHARDS, WITHIN, PARTS = 4_000_000, 16, 4, 4
@@ -72,9 +74,10 @@ def measure_search(folder: Path) -> dict[str, Any]:
     """Seconds, by workers, and peak memory of finding duplicates among random hashes."""
     hashes, ids = mix(np.arange(RANDOM), 1), mix(np.arange(RANDOM), 2)
     hashes[: RANDOM // 10] = hashes[-(RANDOM // 10) :] ^ np.uint64(0b111)
+    pool = CuratedPool(folder, STRATEGIES["isolated"])
     for number in range(SHARDS):
         columns = [column[number::SHARDS] for column in (ids, hashes, np.zeros_like(hashes))]
-        with write_made(hash_path(folder, str(number)), HASHED, {"from": number}) as writer:
+        with write_made(pool.hashes(str(number)), HASHED, {"from": number}) as writer:
             writer.write_table(pa.table(columns, schema=HASHED))
     expected = int(RANDOM // 10)
     del hashes, ids
@@ -83,10 +86,10 @@ def measure_search(folder: Path) -> dict[str, Any]:
     seconds: dict[int, float] = {}
     for workers, few in ((1, RANDOM), (count_workers(Machine("auto", 30.0)), 0)):  # here, then by workers
         duplicate_search.FEW = few
-        shutil.rmtree(folder / "balance", ignore_errors=True)
+        shutil.rmtree(pool.duplicates.parent, ignore_errors=True)
         start = time.perf_counter()
         found = duplicate_search.find_duplicates(
-            folder, names, "near", WITHIN, Machine(workers, 30.0), -(-RANDOM // PARTS)
+            pool, names, "near", WITHIN, Machine(workers, 30.0), -(-RANDOM // PARTS)
         )
         seconds[workers] = round(time.perf_counter() - start, 1)
         assert found["images_removed"] == expected, found

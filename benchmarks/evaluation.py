@@ -1,6 +1,6 @@
-"""Evaluation beside clip-benchmark and mteb: one model, the same images and texts, 20 languages.
+"""Evaluation compared with clip-benchmark and mteb: one model, the same images and texts, 20 languages.
 
-    make peers && make bench WHAT=evaluation
+    make rivals && make bench WHAT=evaluation
 
 Packaged drawings are written in XM3600's and Babel-ImageNet's layouts: retrieval with two captions per image in 20
 languages, zero-shot with 7 templates in 20 languages. Every contender is a process of its own and starts with the model
@@ -82,7 +82,7 @@ def read_drawings(root: Path) -> tuple[list[Any], pd.DataFrame]:
 
 def write_sets(root: Path, folder: Path) -> None:
     """XM3600's layout with two captions per image, and Babel-ImageNet's with one class per concept."""
-    from mc2lib.io.benchmarks.imagenet import wordnet_ids
+    from mc2lib.io.benchmarks.paper.imagenet import wordnet_ids
 
     drawn, texts = read_drawings(root)
     by_language = dict(iter(texts.groupby("language", sort=False)))

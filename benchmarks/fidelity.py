@@ -150,7 +150,7 @@ def expected_keep(found: pa.ListArray, entries: int) -> np.ndarray:
 def grade_pool(root: Path) -> pd.DataFrame:
     """The same of the packaged pool as the study curated it by the recipe, over its seeds."""
     params = load_params(root)
-    grades = [grade_languages(root, params, "base", seed, "isolated") for seed in params.seeds]
+    grades = [grade_languages(root, "base", seed, "isolated") for seed in params.seeds]
     summed = pd.concat(grades).groupby(["language", "noise"])[["pairs", "matched", "kept"]].sum().reset_index()
     rows = []
     for language, kinds in summed.groupby("language"):

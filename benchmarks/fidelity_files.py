@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mc2lib.errors import InputError
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.curated_pool import open_curated
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.schemas import METADATA
@@ -32,7 +33,19 @@ NAMES = (
     "measures.parquet",
     "thesis.txt.part",
 )
-FOLDERS = ("", "matches", "counts", "curated", "curated/0", "curated/7", "balance", "balance/repeats", "duplicates")
+FOLDERS = (
+    "",
+    "matches",
+    "matches/own",
+    "counts/own",
+    "isolated",
+    "isolated/curated",
+    "isolated/curated/0",
+    "isolated/curated/7",
+    "isolated/balance",
+    "isolated/balance/repeats",
+    "isolated/duplicates",
+)
 
 
 def put_files(folder: Path) -> dict[Path, bytes]:
@@ -76,7 +89,7 @@ def users_files_lost() -> int:
         _curate(source, metadata, out)
         kept = put_files(out)
         _curate(source, metadata, out, seed=1)
-        assert (out / "curated" / "0" / "pairs-0.parquet").exists()
+        assert open_curated(out).curated("pairs-0", 0).exists()
         return count_lost(filled) + count_lost(kept)
 
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 from mc2lib.io.config import find_root, load_params
 from mc2lib.params import Metadata
 from mc2lib.recipe.metadata.card import PAPER_ENGLISH
-from mc2lib.recipe.metadata.count import Counts, count_texts
+from mc2lib.recipe.metadata.counting.count_table import count_texts
+from mc2lib.recipe.metadata.counting.counts import Counts
 from mc2lib.recipe.metadata.merge import Source, merge_sources
 from mc2lib.recipe.metadata.pmi import pair_source, word_source
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.io.pools.readers import open_pool, read_batches
+from mc2lib.io.pools.open_pool import open_pool, read_batches
 
 ROWS = 1_000_000
 TEXTS_AN_IMAGE = 8

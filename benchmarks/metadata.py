@@ -41,8 +41,10 @@ import pyarrow.compute as pc
 
 from mc2lib.hashing import key, uniform
 from mc2lib.pipeline.build_metadata.dumps import read_articles, read_pages
-from mc2lib.pipeline.build_metadata.token_counts import StoredCounts, count_language, open_counts
-from mc2lib.recipe.metadata.count import Counts, Table, count_texts
+from mc2lib.pipeline.build_metadata.stored_counts import StoredCounts, open_counts
+from mc2lib.pipeline.build_metadata.token_counts import count_language
+from mc2lib.recipe.metadata.counting.count_table import Table, count_texts
+from mc2lib.recipe.metadata.counting.counts import Counts
 from mc2lib.recipe.metadata.words import WORD_SPACE, split_clauses
 
 #: Text of Zipf's law: words, vocabulary, words a text and texts a batch (about a megabyte).

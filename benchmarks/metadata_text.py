@@ -25,7 +25,8 @@ import mwparserfromhell
 
 from mc2lib.errors import InputError
 from mc2lib.pipeline.build_metadata.dumps import Page, read_articles, read_namespaces, read_pages, read_xml
-from mc2lib.recipe.metadata.wikitext import link_names, plain_text
+from mc2lib.recipe.metadata.wikitext.markup_names import link_names
+from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 
 #: Compressed bytes of all 329 dumps (`pages-articles.xml.bz2`, 2024-05), an estimate: English alone is 22 GB, and
 #: about a quarter of all. Say what a mirror's listing adds up to, where it is known.

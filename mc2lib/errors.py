@@ -21,7 +21,11 @@ class InputError(ValueError):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         """What a worker process raises must reach the one that waits for it."""
-        return InputError, (self.place, self.fault, self.remedy)
+        return type(self), (self.place, self.fault, self.remedy)
+
+
+class RunError(InputError):
+    """A fault of what all shards share, such as the disk: it ends the whole run, where others set one shard aside."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

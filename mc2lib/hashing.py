@@ -15,7 +15,12 @@ U64 = npt.NDArray[np.uint64]
 
 
 def key(*parts: object) -> int:
-    """A 64-bit key of any printable parts, the same on every machine (BLAKE2b)."""
+    """A 64-bit key of any printable parts, the same on every machine (BLAKE2b).
+
+    Examples:
+        >>> key("keep pair", 0, 1) == key("keep pair", 0, 1) != key("keep pair", 0, 2)
+        True
+    """
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
@@ -41,7 +46,15 @@ def mix(ids: npt.ArrayLike, salt: int) -> U64:
 
 
 def uniform(ids: npt.ArrayLike, salt: int) -> npt.NDArray[np.float64]:
-    """Uniform draws in [0, 1) from 64-bit ids under a salt, with 53 random bits each."""
+    """Uniform draws in [0, 1) from 64-bit ids under a salt, with 53 random bits each.
+
+    Examples:
+        >>> salt = key("an example")
+        >>> uniform([7, 8, 9], salt).round(3).tolist()
+        [0.017, 0.455, 0.979]
+        >>> uniform([9, 7], salt).round(3).tolist()  # a draw depends on its own id alone
+        [0.979, 0.017]
+    """
     return (mix(ids, salt) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
@@ -53,6 +66,11 @@ def normal(ids: npt.ArrayLike, salt: int) -> npt.NDArray[np.float64]:
 
 
 def choose(ids: npt.ArrayLike, salt: int, weights: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Draw an index per id with the given weights (need not sum to one)."""
+    """Draw an index per id with the given weights (need not sum to one).
+
+    Examples:
+        >>> choose([1, 2, 3, 4, 5, 6], key("language"), weights=[4, 1]).tolist()
+        [0, 0, 0, 1, 0, 0]
+    """
     edges = np.cumsum(np.asarray(weights, dtype=np.float64))
     return np.searchsorted(edges, uniform(ids, salt) * edges[-1], side="right").clip(0, len(edges) - 1)

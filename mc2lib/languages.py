@@ -1,9 +1,9 @@
 """Languages: their codes, and how they are written.
 
-A metadata language is named as its Wikipedia is (`no`, `zh`, `bat_smg`). Other sources name it
-otherwise, so this module maps language-id labels, CLDR locales, `wordfreq` codes and the texts of
-the Universal Declaration of Human Rights (UDHR) to it, and says which languages leave no space
-between words.
+A metadata language has the code of its Wikipedia (`no`, `zh`, `bat_smg`). Other sources use other
+codes, so this module maps language-id labels, CLDR locales, `wordfreq` codes and the texts of
+the Universal Declaration of Human Rights (UDHR) to it, and says which languages are written
+without spaces between words.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from functools import cache
 from mc2lib.errors import InputError, nearest
 
 #: The metadata language of texts whose label has no list of its own. Its list is the union of those that no label
-#: reaches (`mc2lib.recipe.metadata.other`); it is none of the 329 languages.
+#: reaches (`mc2lib.recipe.metadata.other`); it is not one of the 329 languages.
 OTHER = "other"
 
-#: Wikipedias that were open in 2024-05, in the order of their codes: the names that Wikimedia's site matrix gives their
-#: databases, without `wiki`; but Belarusian in Taraskievica, whose database keeps its old name (`be_x_old`), has its
-#: new one. `simple` is English; the rest are 329 languages.
+#: Wikipedias that were open in 2024-05, in the order of their codes: the names of their databases in Wikimedia's site
+#: matrix, without `wiki`. Only Belarusian in Taraskievica, whose database keeps its old name (`be_x_old`), has its new
+#: code here. `simple` is English; the rest are 329 languages.
 _WIKIPEDIAS = """
     ab ace ady af als alt am ami an ang anp ar arc ary arz as ast atj av avk awa ay az azb ba ban bar bat_smg bbc
     bcl be be_tarask bew bg bh bi bjn blk bm bn bo bpy br bs bug bxr ca cbk_zam cdo ce ceb ch chr chy ckb co cr crh
@@ -35,7 +35,7 @@ _WIKIPEDIAS = """
 """
 WIKIPEDIAS: tuple[str, ...] = tuple(_WIKIPEDIAS.split())
 
-#: Wikipedias that stand in another's metadata language. Source: MetaCLIP 2, §3.2 (related Wikipedias merge);
+#: Wikipedias that are part of another's metadata language. Source: MetaCLIP 2, §3.2 (related Wikipedias merge);
 #: Wu and Gan are written in the same characters, Belarusian in Taraskievica is another spelling.
 MERGED = {
     "be_tarask": "be",
@@ -46,14 +46,14 @@ MERGED = {
     "zh_yue": "zh",
 }
 
-#: Languages written without spaces between words; `ryu` is Okinawan, which the recipe names and no Wikipedia has.
+#: Languages written without spaces between words. The recipe names `ryu`, Okinawan, which has no Wikipedia.
 UNSPACED = frozenset(("bo", "dz", "ja", "ryu", "km", "lo", "my", "th", "zh"))
 
-#: Labels of fastText's lid.176 that are no Wikipedia's code. Its `als` is the Wikipedia's: Alemannic, not Albanian.
+#: Labels of fastText's lid.176 that are not a Wikipedia's code. Its `als` is Alemannic, as Wikipedia's is.
 LID_LABELS = {"cbk": "cbk_zam", "yue": "zh_yue"}
 
-#: ISO 639-3 codes, as OpenLID, GlotLID and NLLB label with, of languages whose Wikipedia has another code.
-#: ISO's `als` is Tosk Albanian; Alemannic is `gsw`. Akan's Wikipedia went on as Twi's.
+#: ISO 639-3 codes, which OpenLID, GlotLID and NLLB use as labels, of languages whose Wikipedia has another code.
+#: ISO's `als` is Tosk Albanian; Alemannic is `gsw`. The Akan Wikipedia became the Twi one.
 _ISO_CODES = """
     abk:ab afr:af aka:tw als:sq amh:am ara:ar arg:an asm:as ava:av aym:ay aze:az bak:ba bam:bm bel:be ben:bn bho:bh
     bik:bcl bis:bi bod:bo bos:bs bre:br bua:bxr bul:bg cat:ca cbk:cbk_zam ces:cs cha:ch che:ce chm:mhr chu:cu chv:cv
@@ -71,7 +71,7 @@ _ISO_CODES = """
 """
 ISO_CODES: dict[str, str] = dict(pair.split(":") for pair in _ISO_CODES.split())
 
-#: ISO 639-3 codes of languages without a Wikipedia of their own, by the one of their macrolanguage.
+#: ISO 639-3 codes of languages without a Wikipedia of their own, by the Wikipedia of their macrolanguage.
 _ISO_INSIDE = """
     ar:aao,abh,abv,acm,acq,acw,acx,acy,adf,aeb,aec,afb,ajp,apc,apd,arb,arq,ars,auz,avl,ayh,ayl,ayn,ayp
     ar:bbz,pga,shu,ssh ay:ayc,ayr az:azj cr:crj,crk,crl,crm,csw,cwd din:dib,dik,dip,diw,dks et:ekk fa:pes,prs
@@ -91,7 +91,7 @@ ISO_INSIDE: dict[str, str] = {
     for code in codes.split(",")
 }
 
-#: Open Multilingual Wordnet codes that are no Wikipedia's code, or another's: its `als` is Tosk Albanian.
+#: Open Multilingual Wordnet codes that are not a Wikipedia's code, or that of another one: `als` is Tosk Albanian.
 WORDNET_CODES = {
     "als": "sq", "arb": "ar", "bul": "bg", "cat": "ca", "cmn": "zh", "dan": "da", "ell": "el", "eng": "en",
     "eus": "eu", "fin": "fi", "fra": "fr", "glg": "gl", "heb": "he", "hrv": "hr", "ind": "id", "isl": "is",
@@ -99,7 +99,7 @@ WORDNET_CODES = {
     "ron": "ro", "slk": "sk", "slv": "sl", "spa": "es", "swe": "sv", "tha": "th", "zsm": "ms",
 }  # fmt: skip
 
-#: Main script of each language, ISO 15924's English name; a language that stands nowhere is Latin.
+#: Main script of each language, by its English name in ISO 15924; a language that is not listed here is Latin.
 SCRIPTS = {
     "Arabic": "ar ary arz ckb fa glk ks mzn pnb ps sd skr ug ur",
     "Armenian": "hy",
@@ -155,7 +155,7 @@ _UDHR_ONLY = """
 """
 UDHR_ONLY: dict[str, str] = dict(pair.split(":") for pair in _UDHR_ONLY.split())
 
-#: UDHR texts chosen where there are several: the current spelling, and the variety with most speakers.
+#: UDHR texts of languages that have several: the one in the current spelling, of the variety with most speakers.
 _UDHR_CHOSEN = """
     bs:bos_latn chr:chr_cased de:deu_1996 el:ell_monotonic es:spa fi:fin fr:fra ht:hat_kreyol ja:jpn la:lat ln:lin
     lv:lav mi:mri min:min ml:mal mn:khk ny:nya_chechewa pt:por_BR qu:quz ro:ron_2006 se:sme so:som sr:srp_cyrl
@@ -163,7 +163,7 @@ _UDHR_CHOSEN = """
 """
 UDHR_CHOSEN: dict[str, str] = dict(pair.split(":") for pair in _UDHR_CHOSEN.split())
 
-#: Codes of `wordfreq` that are not the Wikipedia's. It counts Bosnian, Croatian and Serbian as one language.
+#: `wordfreq` codes that are not the Wikipedia's. It counts Bosnian, Croatian and Serbian as one language.
 WORDFREQ_CODES = {"bs": "sh", "hr": "sh", "sr": "sh", "no": "nb", "simple": "en", "tl": "fil"}
 
 #: CLDR locales that are not the Wikipedia's code.
@@ -181,12 +181,12 @@ _KNOWN = frozenset(WIKIPEDIAS) | UNSPACED
 
 
 def spaced(language: str) -> bool:
-    """Whether `language` sets spaces between words (true of `other`, whose language nobody knows)."""
+    """Whether a language is written with spaces between words (true of `other`, whose language is unknown)."""
     return language not in UNSPACED
 
 
 def script(language: str) -> str:
-    """The English name of the script that `language` is mainly written in, such as Latin or Cyrillic.
+    """The English name of the script that a language is mainly written in, such as Latin or Cyrillic.
 
     Raises:
         InputError: no Wikipedia has this code.
@@ -200,11 +200,11 @@ def metadata_language(lid_label: str) -> str:
     """The metadata language of a language-id label.
 
     Args:
-        lid_label: fastText's label, `__label__xx`, or the bare code. A code with a script, as in
-            `__label__eng_Latn`, is ISO 639-3's; so is one of three letters that is no Wikipedia's.
+        lid_label: fastText's label, `__label__xx`, or the bare code. A code with a script, as in `__label__eng_Latn`,
+            is of ISO 639-3; so is one of three letters that is not a Wikipedia's.
 
     Returns:
-        a code of `WIKIPEDIAS`, merged ones resolved, or `other`. The script says nothing.
+        A code of `WIKIPEDIAS`, with merged ones resolved, or `other`. The script is ignored.
 
     Source: MetaCLIP 2, §3.2.
     """
@@ -219,14 +219,14 @@ def metadata_language(lid_label: str) -> str:
 
 
 def _from_iso(code: str) -> str:
-    """The Wikipedia of an ISO 639-3 code: that with another name, its macrolanguage's, or its namesake."""
+    """The Wikipedia of an ISO 639-3 code: one of another code, that of its macrolanguage, or its namesake."""
     if code == "nrm":  # Narom; the Wikipedia of that name is Norman
         return OTHER
     return ISO_CODES.get(code) or ISO_INSIDE.get(code) or code
 
 
 def udhr_code(language: str) -> str:
-    """The code of the UDHR text in `language`; InputError if there is none."""
+    """The code of the UDHR text in a language; InputError if there is none."""
     code = UDHR_CHOSEN.get(language) or UDHR_ONLY.get(language)
     if code is None:
         known = UDHR_CHOSEN.keys() | UDHR_ONLY.keys()
@@ -235,12 +235,12 @@ def udhr_code(language: str) -> str:
 
 
 def wordfreq_code(language: str) -> str:
-    """The code under which `wordfreq` would hold `language`; whether it does is its own to say."""
+    """The code of a language in `wordfreq`, whether or not `wordfreq` covers it."""
     return WORDFREQ_CODES.get(language, language)
 
 
 def cldr_locale(language: str) -> str:
-    """The CLDR locale of `language`, the name of its files under data/sources."""
+    """The CLDR locale of a language, which is the name of its files in data/sources."""
     return CLDR_LOCALES.get(language, language)
 
 

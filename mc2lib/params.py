@@ -285,6 +285,7 @@ class CuratePool(MatchRules):
     evaluation_bits: int = 4  # perceptual hashes that differ in at most so many of 64 bits are one image
     duplicates: Literal["exact", "near"] | None = None  # drop images that stand in the pool already; None keeps them
     duplicate_bits: int = 4  # near: as evaluation_bits
+    strategy: Curation | Literal["all"] = "isolated"  # which of the six ways to curate; all compares them
 
 
 @dataclass(frozen=True)

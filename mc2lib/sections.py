@@ -77,6 +77,8 @@ def _build(kind: Any, value: Any, place: str) -> Any:
 
 
 def _build_dataclass(kind: Any, value: Any, place: str) -> Any:
+    if isinstance(value, kind):  # a section that was built on its own
+        return value
     if not isinstance(value, Mapping):
         raise InputError(place, f"{value!r} is not a mapping", "Write `key: value` lines.")
     hints = typing.get_type_hints(kind)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.io.benchmarks.imagenet import wordnet_ids
+from mc2lib.io.benchmarks.paper.imagenet import wordnet_ids
 from tests.pools import jpg, write_tar
 
 

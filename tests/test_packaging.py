@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,40 @@ def test_copyleft_peers_are_in_no_environment_unasked() -> None:
     for needed in map(Requirement, PROJECT["optional-dependencies"]["benchmarks"]):
         assert needed.specifier.contains(apart[needed.name])
     assert "://" not in text and text.count("--hash=sha256:") >= len(apart)
+
+
+def test_the_writers_of_pools_are_locked_apart_with_a_hash_each() -> None:
+    """img2dataset wants an older pandas than the study has, so they have an environment of their own."""
+    text = (ROOT / "tests" / "writers" / "requirements.lock").read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    names = {block.split("==")[0] for block in blocks}
+    assert {"img2dataset", "webdataset", "warcio"} <= names and all("--hash=sha256:" in block for block in blocks)
+    assert "opencv-python" not in names  # it needs system libraries; the headless one does not
+    assert "://" not in text and "index-url" not in text and " @ " not in text
+    assert not names & {"img2dataset", "webdataset"} & {name for name, _ in PINNED}
+
+
+def test_the_sites_lock_adds_to_the_environment_and_changes_nothing_in_it() -> None:
+    text = (ROOT / "docs" / "requirements.lock").read_text(encoding="utf-8")
+    added = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE))
+    assert not {canonicalize_name(name) for name in added} & {canonicalize_name(name) for name, _ in PINNED}
+    for needed in map(Requirement, PROJECT["optional-dependencies"]["docs"]):
+        assert needed.specifier.contains(added[needed.name])
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(added) and all("--hash=sha256:" in block for block in blocks) and "://" not in text
+
+
+def test_a_wheel_holds_the_package_its_types_and_its_command_and_nothing_else(tmp_path: Path) -> None:
+    build = "from hatchling.builders.wheel import WheelBuilder; import sys; "
+    done = run("-c", f"{build}print(*WheelBuilder(sys.argv[1]).build(directory=sys.argv[2]))", str(ROOT), str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(done.stdout.strip()) as wheel:
+        names = wheel.namelist()
+        (entry_points,) = [name for name in names if name.endswith("/entry_points.txt")]
+        assert "mc2lib = mc2lib.commands.command_line:main" in wheel.read(entry_points).decode()
+    assert {name.split("/")[0] for name in names} == {"mc2lib", f"mc2lib-{PROJECT['version']}.dist-info"}
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "mc2lib").rglob("*.py")}
+    assert sources | {"mc2lib/py.typed"} == {name for name in names if name.startswith("mc2lib/")}
 
 
 def test_every_author_of_what_is_fetched_has_a_notice() -> None:
@@ -86,7 +121,21 @@ def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_the_makefile_names_its_targets() -> None:
     shown = make("help").stdout
-    for target in ("repro", "test", "smoke", "arm", "lab", "plan", "bench", "check", "env", "clean"):
+    for target in (
+        "repro",
+        "test",
+        "smoke",
+        "arm",
+        "lab",
+        "plan",
+        "bench",
+        "check",
+        "docs",
+        "env",
+        "writers",
+        "pools",
+        "clean",
+    ):
         assert f"make {target}" in shown
         assert make("--dry-run", target).returncode == 0
 

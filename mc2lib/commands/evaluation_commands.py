@@ -6,7 +6,12 @@ import argparse
 from pathlib import Path
 
 from mc2lib.commands.command import Command
-from mc2lib.commands.pool_commands import add_pool_arguments, curated_folder, open_source
+from mc2lib.commands.pool_commands import (
+    add_pool_arguments,
+    add_strategy_argument,
+    curated_folder,
+    open_source,
+)
 from mc2lib.errors import InputError
 
 
@@ -33,6 +38,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", type=Path, help="another evaluation's folder, to compare with")
     parser.add_argument("--pool", help="a pool that was curated and trained on: measure on its held-out images")
     parser.add_argument("--curated", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
+    add_strategy_argument(parser)
     add_pool_arguments(parser)
     parser.add_argument("--list", action="store_true", help="list the benchmarks: here or missing, and how to get each")
 
@@ -42,6 +48,7 @@ def run_evaluate(root: Path, options: argparse.Namespace) -> int:
     from mc2lib.io.benchmarks.benchmark_set import Benchmark
     from mc2lib.io.benchmarks.held_out_pool import open_held_out
     from mc2lib.io.benchmarks.registry import list_benchmarks
+    from mc2lib.io.curated_pool import open_curated
 
     data = (options.data or root / "data" / "benchmarks").resolve()
     if options.list:
@@ -51,8 +58,9 @@ def run_evaluate(root: Path, options: argparse.Namespace) -> int:
 
     more: tuple[Benchmark, ...] = ()
     if options.pool:
-        curated = curated_folder(root, argparse.Namespace(pool=options.pool, out=options.curated))
-        options.model = options.model or str(curated / "runs" / "small" / "0")
+        folder = curated_folder(root, argparse.Namespace(pool=options.pool, out=options.curated))
+        curated = open_curated(folder, options.strategy)
+        options.model = options.model or str(curated.folder / "runs" / "small" / "0")
         run = Path(options.model) if (Path(options.model) / "model.json").exists() else None
         more = (open_held_out(open_source(options), curated, run),)
     if not options.model:

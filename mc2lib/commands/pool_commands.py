@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from mc2lib.commands.command import Command
 from mc2lib.errors import InputError
+from mc2lib.recipe.curation.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from mc2lib.io.pools.readers import PoolSource
+    from mc2lib.io.pools.shards import PoolSource
 
 # ---------------------------------------------------------------------- what several commands take
 
@@ -35,7 +36,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_source(options: argparse.Namespace) -> PoolSource:
     """The pool that a command line names."""
-    from mc2lib.io.pools.readers import open_pool
+    from mc2lib.io.pools.open_pool import open_pool
 
     pool = Path(options.pool).resolve() if Path(options.pool).exists() else options.pool
     return open_pool(pool, options.format, text=options.text, image=options.image, split=options.split)
@@ -45,6 +46,11 @@ def curated_folder(root: Path, options: argparse.Namespace) -> Path:
     """The folder of the curated pool: `--out`, or by the pool's name."""
     out: Path = options.out or root / "data" / "curate_pool" / Path(options.pool).resolve().name
     return out.resolve()
+
+
+def add_strategy_argument(parser: argparse.ArgumentParser) -> None:
+    """Add which of a folder's curations is meant."""
+    parser.add_argument("--strategy", choices=STRATEGIES, help="by default isolated, or the only one there")
 
 
 # ---------------------------------------------------------------------- metadata
@@ -87,6 +93,8 @@ def add_curate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pool", metavar="POOL", help="a folder of any format that README names, or a hub data set")
     parser.add_argument("--out", type=Path, help="where to write; by default data/curate_pool/<pool's name>")
     add_pool_arguments(parser)
+    told = "how to curate: isolated, the recipe, or another of the paper's six; all compares them"
+    parser.add_argument("--strategy", choices=(*STRATEGIES, "all"), help=told)
     parser.add_argument("--metadata", type=Path, help="a folder with <language>.parquet; by default data/metadata")
     parser.add_argument("--language", choices=("auto", "lid"), help="declared where it is, or always language id")
     parser.add_argument("--lid-model", help="a fastText model's file; by default lid.176")
@@ -115,7 +123,7 @@ def threshold(text: str) -> int | str:
 
 
 def run_curate(root: Path, options: argparse.Namespace) -> int:
-    """`curate`: curate a pool; prints progress and, last, the step table.
+    """`curate`: curate a pool; prints progress and, last, the step table, or several strategies compared.
 
     Returns:
         exit status: 0, or 3 if shards could not be read.
@@ -124,10 +132,9 @@ def run_curate(root: Path, options: argparse.Namespace) -> int:
         InputError: no pair was kept; the message names the step that took most, and what to do.
     """
     from mc2lib.io.config import load_params, override
-    from mc2lib.io.curated_pool import read_report
-    from mc2lib.pipeline.curate.curate_pool import ask_paper_hygiene, curate_pool
-    from mc2lib.pipeline.curate.datacard import step_text
-    from mc2lib.pipeline.curate.pool_summary import nothing_kept, summary_text
+    from mc2lib.pipeline.curate.curate_pool import curate_strategies
+    from mc2lib.pipeline.curate.pool_summary import outcome_text, quarantine_text
+    from mc2lib.pipeline.curate.setup import ask_paper_hygiene
     from mc2lib.study.dvc_runs import packaged_metadata
 
     study = load_params(root)
@@ -135,20 +142,15 @@ def run_curate(root: Path, options: argparse.Namespace) -> int:
     if params.lid_model:  # `explain` may be called from elsewhere
         params = dataclasses.replace(params, lid_model=str(Path(params.lid_model).resolve()))
     source = open_source(options)
-    out = options.out or curated_folder(root, options)
+    out = curated_folder(root, options)
     if options.paper_hygiene:
         params = ask_paper_hygiene(params, source)
     metadata = options.metadata or packaged_metadata(root)
     print(f"{options.pool}: {source.format}, {len(source.shards):,} shards; curated pool in {out}", flush=True)
-    outcome = curate_pool(source, metadata, out, params, override(study.machine, options))
-    print(f"\n{step_text(outcome.steps)}", flush=True)
-    if not outcome.steps["left"].iloc[-1]:
-        raise nothing_kept(source, outcome)
-    print(f"\n{summary_text(outcome, read_report(out)['lost'], options.pool)}", flush=True)
-    if outcome.quarantined:
-        names = ", ".join(str(row["shard"]) for row in outcome.quarantined[:5])
-        more = f" and {len(outcome.quarantined) - 5} more" if len(outcome.quarantined) > 5 else ""
-        print(f"\nWithout {names}{more}, which could not be read: see {out / 'quarantine.json'}", flush=True)
+    outcomes = curate_strategies(source, metadata, out, params, override(study.machine, options))
+    print(f"\n{outcome_text(outcomes, source, options.pool)}", flush=True)
+    if outcomes[0].quarantined:
+        print(f"\n{quarantine_text(outcomes[0])}", flush=True)
         return 3
     return 0
 
@@ -160,14 +162,17 @@ def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `explain`."""
     parser.add_argument("out", type=Path, metavar="OUT", help="a folder that `curate` wrote")
     parser.add_argument("text", help="any text, as an alt-text of the pool")
-    parser.add_argument("--language", help="whose metadata to match; by default language id says")
+    parser.add_argument("--language", help="of the text; by default language id says")
+    add_strategy_argument(parser)
 
 
 def run_explain(root: Path, options: argparse.Namespace) -> int:
     """`explain`: print how a curated pool's recipe looks at one text."""
-    from mc2lib.pipeline.curate.datacard import explain
+    from mc2lib.io.curated_pool import open_curated
+    from mc2lib.pipeline.curate.explanation import explain
 
-    print(explain(options.out, options.text, options.language).to_string(index=False))
+    pool = open_curated(options.out, options.strategy)
+    print(explain(pool, options.text, options.language).to_string(index=False))
     return 0
 
 
@@ -178,7 +183,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `train`; the scale holds the numbers that are left out."""
     parser.add_argument("pool", metavar="POOL", help="the pool that was curated: it holds the images")
     parser.add_argument("--out", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
-    parser.add_argument("--run", type=Path, help="where to write; by default OUT/runs/<tower>/<seed>")
+    add_strategy_argument(parser)
+    parser.add_argument("--run", type=Path, help="where to write; by default OUT/<strategy>/runs/<tower>/<seed>")
     parser.add_argument("--scale", help="a file of scales/; by default the one params.yaml names")
     parser.add_argument("--tower", default="small", help="of the scale")
     parser.add_argument("--tokenizer", default="gemma", choices=("gemma", "bytes"), help="its vocabulary whole")
@@ -200,18 +206,19 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def run_train(root: Path, options: argparse.Namespace) -> int:
     """`train`: train on a curated pool; prints progress."""
     from mc2lib.io.config import load_params
-    from mc2lib.io.curated_pool import hold_out
+    from mc2lib.io.curated_pool import hold_out, open_curated
     from mc2lib.pipeline.train import start_run
 
     params = load_params(root, options.scale)
     given = {"batch_size": options.batch_size, "steps": options.steps, "learning_rate": options.learning_rate}
     training = dataclasses.replace(params.training, **{name: value for name, value in given.items() if value})
-    source, out = open_source(options), curated_folder(root, options)
-    run = (options.run or out / "runs" / options.tower / str(options.seed)).resolve()
-    hold_out(out, options.hold_out)
-    print(f"{options.pool}: curated in {out}; run in {run}", flush=True)
+    source, curated = open_source(options), open_curated(curated_folder(root, options), options.strategy)
+    run = (options.run or curated.folder / "runs" / options.tower / str(options.seed)).resolve()
+    hold_out(curated, options.hold_out, run)
+    print(f"{options.pool}: curated in {curated}; run in {run}", flush=True)
     chosen = (options.tower, options.tokenizer, options.languages, options.seed)
-    start_run(root, dataclasses.replace(params, training=training), source, out, run, *chosen, prepare=options.prepare)
+    params = dataclasses.replace(params, training=training)
+    start_run(root, params, source, curated, run, *chosen, prepare=options.prepare)
     return 0
 
 
@@ -222,6 +229,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `export`."""
     parser.add_argument("pool", metavar="POOL", help="the pool that was curated: it holds the images")
     parser.add_argument("--out", type=Path, help="where it was curated; by default data/curate_pool/<pool's name>")
+    add_strategy_argument(parser)
     parser.add_argument("--to", type=Path, required=True, help="a folder that is not there yet; for uids a .npy file")
     layouts = ("webdataset", "parquet", "datasets", "uids")
     parser.add_argument("--as", choices=layouts, required=True, dest="layout", help="what to write")
@@ -234,18 +242,17 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 def run_export(root: Path, options: argparse.Namespace) -> int:
     """`export`: write curated pairs in a layout of the field's tools."""
     from mc2lib.io.config import load_params, override
-    from mc2lib.io.curated_pool import draw_folder, read_report
+    from mc2lib.io.curated_pool import open_curated, read_report
     from mc2lib.pipeline.export import export_pool
 
     machine = override(load_params(root).machine, options)
-    out = curated_folder(root, options)
-    epochs = read_report(out)["params"]["epochs"]
+    curated = open_curated(curated_folder(root, options), options.strategy)
+    epochs = read_report(curated)["params"]["epochs"]
     if not 0 <= options.epoch < epochs:
         fault = f"epoch {options.epoch} was not written, only {epochs} from 0 on"
-        raise InputError(str(out), fault, f'Run `make curate` with ARGS="--epochs {options.epoch + 1}".')
+        raise InputError(str(curated), fault, f'Run `make curate` with ARGS="--epochs {options.epoch + 1}".')
     source = open_source(options) if options.layout == "webdataset" else None
-    curated = draw_folder(out, options.epoch)
-    written = export_pool(curated, options.layout, options.to, machine, source, options.rows)
+    written = export_pool(curated.draw(options.epoch), options.layout, options.to, machine, source, options.rows)
     print(f"{options.to}: {options.layout}, {len(written):,} files", flush=True)
     return 0
 

@@ -28,6 +28,18 @@ def run_arm(root: Path, options: argparse.Namespace) -> int:
     return reproduce_arm(root, options.arm)
 
 
+def run_prepare(root: Path, options: argparse.Namespace) -> int:
+    """`prepare`: write the recipes of an arm's runs, and print how to start their ranks on several nodes."""
+    from mc2lib.io.config import load_params
+    from mc2lib.study.train_stage import prepare_arm
+    from mc2lib.trainer.launch import describe_start
+
+    params = load_params(root)
+    runs = prepare_arm(root, params, options.arm)
+    print(describe_start(list(runs), params.machine))
+    return 0
+
+
 def run_clean(root: Path, options: argparse.Namespace) -> int:
     """`clean`: remove what the study made and has not changed since."""
     from mc2lib.study.dvc_runs import clean
@@ -124,6 +136,7 @@ def run_notebook(root: Path, options: argparse.Namespace) -> int:
 STUDY_COMMANDS = (
     Command("repro", "run the whole study, or what is left of it", run_repro),
     Command("arm", "run one arm, its evaluation and the report", run_arm, add_arm_arguments),
+    Command("prepare", "write the recipes of an arm's runs, to start ranks by hand", run_prepare, add_arm_arguments),
     Command("clean", "remove what the study made and has not changed since", run_clean),
     Command("smoke", "run the whole study, tiny, in a temporary folder", run_smoke, add_smoke_arguments),
     Command(

@@ -33,6 +33,8 @@ LOCK = ".lock"
 CLAIMED = r"\.mc2lib\.json|\.lock"
 #: What a disk or a desktop puts into a folder that is empty to its user.
 OF_THE_SYSTEM = frozenset({"lost+found", ".DS_Store"})
+#: Interrupts a run that was taken over. Not SIGINT, which a run in the background of a shell script ignores.
+FOLLOWED = signal.SIGUSR1
 #: After another machine's claim was taken over: whoever did so at the same time shows within this.
 SETTLE_SECONDS = 0.5
 
@@ -78,7 +80,8 @@ def claim(folder: Path, inputs: Collection[str] = ()) -> Iterator[None]:
         try:
             threading.Thread(target=_keep_alive, args=(owner_file, owner, done, lost), daemon=True).start()
             remove_temporary(folder)
-            yield
+            with _interruptible():
+                yield
         except KeyboardInterrupt:
             if lost.is_set():
                 raise _taken(folder, _read_owner(owner_file)) from None
@@ -91,20 +94,34 @@ def claim(folder: Path, inputs: Collection[str] = ()) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let `FOLLOWED` interrupt the block; only a process's main thread can be interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(FOLLOWED, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(FOLLOWED, before)
+
+
 def _mark(folder: Path, inputs: Collection[str]) -> None:
     """Put our marker into a new or empty folder; InputError where there is none and the folder holds anything else."""
     folder.mkdir(parents=True, exist_ok=True)
-    if _is_marked(folder):
+    if is_marked(folder):
         return
     found = sorted({path.name for path in folder.iterdir()} - OF_THE_SYSTEM - set(inputs))
-    if found and not _is_marked(folder):  # another run may have marked it meanwhile
+    if found and not is_marked(folder):  # another run may have marked it meanwhile
         some = ", ".join(f"'{name}'" for name in found[:3]) + (", …" if len(found) > 3 else "")
         fault = f"holds {some} and no {MARKER}: this folder was not made by mc2lib, and nothing in it was touched"
         raise InputError(str(folder), fault, "Name a folder that is empty or does not exist yet.")
     write_json({"made_by": "mc2lib"}, folder / MARKER)
 
 
-def _is_marked(folder: Path) -> bool:
+def is_marked(folder: Path) -> bool:
+    """Whether a folder is one that `claim` made or took over."""
     try:
         content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -120,7 +137,7 @@ def remove_temporary(folder: Path) -> None:
             if is_temporary(path) and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
                 folders.remove(name)
-            elif _is_marked(path):  # another run may be at work there
+            elif is_marked(path):  # another run may be at work there
                 folders.remove(name)
         for path in filter(is_temporary, (Path(place, name) for name in files)):
             path.unlink(missing_ok=True)
@@ -188,7 +205,7 @@ def _keep_alive(owner_file: Path, owner: Owner, done: threading.Event, lost: thr
         found = _read_owner(owner_file)
         if found is not None and found != owner:
             lost.set()
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it, as Ctrl-C does
+            signal.pthread_kill(threading.main_thread().ident or 0, FOLLOWED)  # wakes it, as Ctrl-C does
             return
         with suppress(OSError):
             os.utime(owner_file)

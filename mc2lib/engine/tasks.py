@@ -14,7 +14,6 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -23,7 +22,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from mc2lib.engine.machine import count_workers
-from mc2lib.errors import InputError
+from mc2lib.errors import InputError, RunError
 from mc2lib.params import Machine
 
 Task = TypeVar("Task")
@@ -42,12 +41,14 @@ class TaskFailure:
         fault: what went wrong.
         attempts: how often the task was tried.
         remedy: what the person should do about it.
+        ends_run: whether the fault is one of all tasks, such as a full disk.
     """
 
     place: str
     fault: str
     attempts: int
     remedy: str = "Correct the cause and run again."
+    ends_run: bool = False
 
     def __str__(self) -> str:
         return f"{self.place}: {self.fault}. {self.remedy}"
@@ -84,7 +85,7 @@ def _attempt(function: Callable[[Any], Any], task: Any, place: str) -> Any:
     try:
         return function(task)
     except InputError as error:
-        return TaskFailure(error.place, error.fault, 1, error.remedy)
+        return TaskFailure(error.place, error.fault, 1, error.remedy, isinstance(error, RunError))
     except Exception as error:
         return TaskFailure(place, f"{type(error).__name__}: {error}", 1)
 
@@ -127,7 +128,7 @@ class _Worker:
 def _run_here(
     function: Callable[[Any], Any], tasks: Iterable[Any], machine: Machine, describe: Callable[[Any], str]
 ) -> Iterator[tuple[int, Any]]:
-    context = _context(function.__module__)
+    context = _context(_module_of(function))
     limit = max(1, count_workers(machine))
     fresh = (_Job(number, task, describe(task)) for number, task in enumerate(tasks))
     again: deque[_Job] = deque()
@@ -160,14 +161,9 @@ def _run_here(
         _stop(workers)
 
 
-def process_pool(workers: int, module: str) -> ProcessPoolExecutor:
-    """An executor whose workers start as those of `run_tasks` do, and end when this process does.
-
-    Args:
-        workers: how many at most.
-        module: of the functions that are submitted.
-    """
-    return ProcessPoolExecutor(max(1, workers), _context(module), initializer=_watch_parent)
+def _module_of(function: Callable[[Any], Any]) -> str:
+    """The module of a function, or of the one that a `functools.partial` calls."""
+    return str(getattr(function, "func", function).__module__)
 
 
 def _watch_parent() -> None:

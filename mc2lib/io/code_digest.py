@@ -22,7 +22,7 @@ def code_digest(*parts: str, package: Path = PACKAGE) -> str:
 
     Args:
         parts: dotted names of modules or of packages with all their modules, such as `training`,
-            `effects.ranks`; their order does not matter.
+            `trainer.rank`; their order does not matter.
         package: the folder of `mc2lib`.
 
     Raises:

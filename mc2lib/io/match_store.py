@@ -18,7 +18,15 @@ from mc2lib.recipe.curation.index import Index, build_index
 from mc2lib.schemas import METADATA
 
 #: What an index follows from: where one is edited, it is built again.
-INDEXING = ("recipe.curation.borders", "recipe.curation.index", "io.match_store", "languages")
+INDEXING = (
+    "recipe.curation.borders",
+    "recipe.curation.index",
+    "recipe.curation.index_tokens",
+    "recipe.curation.index_trie",
+    "recipe.curation.perfect_hash",
+    "io.match_store",
+    "languages",
+)
 #: Arrays start at multiples of this many bytes.
 ALIGNMENT = 64
 _REBUILD = "Build the index again with `write_indices`."

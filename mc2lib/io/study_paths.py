@@ -38,9 +38,14 @@ class Paths:
         """One language's entries (METADATA)."""
         return self.root / "data" / "metadata" / f"{language}.parquet"
 
-    def matches(self, mix: str, seed: int, index: str) -> Path:
-        """Matches of one pool draw against one index: english, merged or isolated (MATCHES)."""
-        return self.root / "data" / "matches" / mix / str(seed) / f"{index}.parquet"
+    @property
+    def curations(self) -> Path:
+        """Where the pool draws are curated; no stage's output, so that a killed stage resumes."""
+        return self.root / "data" / "curation"
+
+    def curation(self, mix: str, seed: int) -> Path:
+        """One pool draw, curated by all strategies: a folder as `make curate` writes it."""
+        return self.curations / mix / str(seed)
 
     def curated(self, mix: str, seed: int, curation: str) -> Path:
         """One curated pool (CURATED)."""

@@ -1,21 +1,25 @@
 """Tar shards read member by member, to the very end: a shard that was cut is an error, not a short shard.
 
 Python's `tarfile` takes a cut header, or none, for the end of an archive, and so do most readers of
-webdataset shards. Here an archive ends only where its zero blocks stand. No member is ever
+webdataset shards. Here an archive ends only at its zero blocks. No member is ever
 extracted to disk; links and names that lead out of the archive are counted and passed over.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import re
+import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from mc2lib.errors import InputError
+from mc2lib.io.files import atomic
 
 BLOCK = 512
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -27,6 +31,16 @@ LARGEST = 1 << 28
 LARGEST_HEADER = 1 << 20
 
 _SAMPLE = re.compile(r"((?:.*/)?[^/.]+)\.([^/]+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A regular file in a tar; its content is None unless it was wanted."""
+
+    name: str
+    offset: int  # byte of the unpacked tar at which the content begins
+    size: int  # bytes
+    content: bytes | None
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -52,15 +66,33 @@ def read_members(
     Raises:
         InputError: the archive is cut, damaged or goes on after its end; the message names the place.
     """
-    try:
-        with gzip.open(path) if path.name.endswith("gz") else path.open("rb") as archive:
-            yield from _walk(cast(IO[bytes], archive), path, wanted, Counter() if tally is None else tally)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(str(path), f"cannot be read ({error})", "Fetch the shard again.") from error
+    for member in _open(path, path.name.endswith("gz"), wanted, Counter() if tally is None else tally):
+        yield member.name, member.content
+
+
+def locate_images(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield (key, offset, bytes) of a plain tar's images, for reading them out of order later.
+
+    Raises:
+        InputError: the archive is compressed, cut or damaged.
+    """
+    for member in _open(path, False, lambda name: False, Counter()):
+        key, extension = split_name(member.name)
+        if extension in IMAGES:
+            yield key, member.offset, member.size
+
+
+def write_images(images: Iterable[tuple[str, bytes]], path: Path) -> None:
+    """Write (key, PNG) pairs as one webdataset shard, byte for byte the same from the same images."""
+    with atomic(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as shard:
+        for key, png in images:
+            member = tarfile.TarInfo(f"{key}.png")
+            member.size = len(png)
+            shard.addfile(member, io.BytesIO(png))
 
 
 def read_images(path: Path, wanted: Callable[[str], bool] | None = None) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (key, extension, bytes) of a tar's images, all or those whose key is wanted."""
+    """Yield (key, extension, bytes) of a tar's images: all, or those whose key is wanted."""
 
     def is_wanted(name: str) -> bool:
         key, extension = split_name(name)
@@ -71,9 +103,20 @@ def read_images(path: Path, wanted: Callable[[str], bool] | None = None) -> Iter
             yield *split_name(name), content
 
 
-def _walk(
-    archive: IO[bytes], path: Path, wanted: Callable[[str], bool], tally: Counter[str]
-) -> Iterator[tuple[str, bytes | None]]:
+def read_shards(paths: Iterable[Path]) -> dict[str, bytes]:
+    """All images of some shards, key to encoded bytes; raises what `read_members` raises."""
+    return {key: content for path in paths for key, _, content in read_images(path)}
+
+
+def _open(path: Path, packed: bool, wanted: Callable[[str], bool], tally: Counter[str]) -> Iterator[Member]:
+    try:
+        with gzip.open(path) if packed else path.open("rb") as archive:
+            yield from _walk(cast(IO[bytes], archive), path, wanted, tally)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(str(path), f"cannot be read ({error})", "Fetch the shard again.") from error
+
+
+def _walk(archive: IO[bytes], path: Path, wanted: Callable[[str], bool], tally: Counter[str]) -> Iterator[Member]:
     offset, long_name, long_size = 0, "", -1
     while True:
         header = archive.read(BLOCK)
@@ -104,7 +147,7 @@ def _walk(
             else:
                 if wanted(name):
                     content, read = _read_whole(archive, size, path, offset), size
-                yield name, content
+                yield Member(name, offset + BLOCK, size, content)
         elif kind == b"S":
             raise InputError(f"{path}: {name}", "a sparse member", "Write the shard again as a plain tar.")
         else:

@@ -28,12 +28,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mc2lib.engine.lock import CLAIMED, claim
-from mc2lib.engine.shard_runs import Stop, no_room, run_missing
+from mc2lib.engine.shard_runs import run_missing
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.column_files import count_ranges, group_shards, read_range, write_columns
 from mc2lib.io.files import atomic, digest, file_digest, read_json, remove_written, write_json, write_table
-from mc2lib.io.pools.readers import PoolSource, Shard, read_shard_images
-from mc2lib.io.provenance import stamp
+from mc2lib.io.pools.open_pool import read_shard_images
+from mc2lib.io.pools.shards import PoolSource, Shard
+from mc2lib.io.provenance import stamp, tell_full_disk
 from mc2lib.params import Machine
 from mc2lib.schemas import CURATED
 
@@ -64,6 +65,14 @@ class _Part:
     curated: tuple[Path, ...]
     images: tuple[tuple[Shard, ...], ...]
     """By the curated shard, the pool's shards that may hold its images."""
+
+
+@dataclass(frozen=True)
+class WritePart:
+    """A task: write a part of an export, and then `path`, a JSON file that says it is done."""
+
+    path: Path
+    part: _Part
 
 
 def export_pool(
@@ -106,11 +115,11 @@ def export_pool(
             for left in ("files", "done"):
                 remove_written(work / left, WRITTEN)
             write_json(made, work / "made.json")
-        tasks = [(work, work / "done" / f"{number}.json", part) for number, part in enumerate(parts)]
-        run_missing(write_part, tasks, machine, f"export: parts of the {format}")
+        tasks = [WritePart(work / "done" / f"{number}.json", part) for number, part in enumerate(parts)]
+        run_missing(write_part, tasks, machine, f"export {format}", "parts")
         if _digest(parts) != made:
             raise InputError(str(curated), "it, or its pool, changed meanwhile", "Run again when nothing writes there.")
-        sizes = {name: size for _, done, _ in tasks for name, size in read_json(done).items()}
+        sizes = {name: size for task in tasks for name, size in read_json(task.path).items()}
         _finish(format, work / "files", sizes, schema)
         whole = work / "files" / "uids.npy" if format == "uids" else work / "files"
         if target.exists():
@@ -182,22 +191,15 @@ def _digest(parts: Sequence[_Part]) -> str:
     return digest({"export": about})
 
 
-def write_part(task: tuple[Path, Path, _Part]) -> Stop | None:
+def write_part(task: WritePart) -> None:
     """Write the files of a part, and then how many pairs each holds.
-
-    Args:
-        task: the export's folder, the JSON file that says the part is done, and the part.
 
     Raises:
         InputError: a shard is broken, or an image is not there.
     """
-    work, done, part = task
     pa.set_cpu_count(1)
-    try:
-        write_json(WRITERS[part.format](part), done)
-    except OSError as error:
-        return no_room(work, error)
-    return None
+    with tell_full_disk(task.path.parent.parent):
+        write_json(WRITERS[task.part.format](task.part), task.path)
 
 
 def _tables(part: _Part) -> Iterator[pa.Table]:

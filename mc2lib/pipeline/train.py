@@ -2,72 +2,92 @@
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any, get_args
 
 from mc2lib.engine.lock import claim
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.code_digest import code_digest
-from mc2lib.io.curated_pool import pool_identity, read_report
-from mc2lib.io.files import digest, file_digest, read_json, write_json
-from mc2lib.io.pools.readers import PoolSource
-from mc2lib.params import Languages, Params
-from mc2lib.trainer.image_index import write_image_index
-from mc2lib.trainer.launch import CODE, count_ranks, launch
-from mc2lib.trainer.vocabulary import copy_tokenizer
+from mc2lib.io.curated_pool import CuratedPool, pool_identity, read_report
+from mc2lib.io.files import digest, read_json
+from mc2lib.io.pools.shards import PoolSource
+from mc2lib.params import Languages, Params, Tokenizer
+from mc2lib.recipe.training.budget import Plan
+from mc2lib.trainer.image_index import IMAGES, describe_tars, write_image_index
+from mc2lib.trainer.launch import describe_start, launch
+from mc2lib.trainer.recipe import DrawnPool, Recipe, locate, seal, write_recipe
+from mc2lib.trainer.vocabulary import store_tokenizer
 
-#: Modules that a run on a pool follows from: an edit of one trains every run again.
-POOL_CODE = (
-    *CODE,
-    "recipe.curation.balance",
-    "recipe.curation.algorithm",
-    "recipe.curation.pair_ids",
-    "io.column_files",
-    "io.image_decoder",
-    "io.curated_pool",
-    "io.epoch_draws",
-    "trainer.image_index",
-    "trainer.pool_rank",
-    "pipeline.train",
-    "io.tars",
-)
 #: Tokenizers whose whole vocabulary a pool of any size may use.
-TOKENIZERS = ("gemma", "bytes")
+TOKENIZERS: tuple[Tokenizer, ...] = ("gemma", "bytes")
 
 
 def start_run(
     root: Path,
     params: Params,
     source: PoolSource,
-    out: Path,
+    pool: CuratedPool,
     run: Path,
     tower: str,
-    tokenizer: str = "gemma",
+    tokenizer: Tokenizer = "gemma",
     languages: Languages = "all",
     seed: int = 0,
     *,
     prepare: bool = False,
 ) -> None:
-    """Train one run on a curated pool with torchrun; a killed one continues, to the same weights.
+    """Train one run on a curated pool with torchrun; a killed run resumes and writes identical weights.
 
     Args:
         root: the study's folder, for the tokenizer.
         params: of which training, towers and machine are used.
         source: the pool, which holds the images.
-        out: of `curate_pool`, which holds the pairs.
-        run: gets weights.safetensors, model.json, log.csv, tokenizer.json and the index of the images.
+        pool: of `open_curated`, which holds the pairs.
+        run: gets recipe.json, the tokenizer and the index of the images, then weights.safetensors, model.json, log.csv.
         tower: a name of `params.towers`.
         tokenizer: gemma or bytes, its vocabulary whole.
         languages: english, other or all.
         seed: of initialisation, order and augmentation.
-        prepare: write what the ranks read, and start none: torchrun is started by hand, on several nodes.
+        prepare: write what the ranks read, print how to start them, and start none.
 
     Raises:
         InputError: the pool is not curated, holds no images, or is not the one that was curated; `run` holds
             another run that is finished.
         RuntimeError: a rank died; the next call continues from the last checkpoint.
     """
+    _check_choice(params, tower, tokenizer, languages)
+    tars = _tars_of(source, pool)
+    content = _read_tokenizer(root, tokenizer)
+    with claim(run):
+        recipe = seal(_compose(params, pool, run, tower, tokenizer, languages, seed), _digest_data(pool, tars, content))
+        _refuse_other(run, recipe.fingerprint)
+        write_image_index(tars, run / IMAGES, params.machine)
+        write_recipe(recipe, run)
+        store_tokenizer(run, tokenizer, content, None)
+        if prepare:
+            print(describe_start([run], params.machine), flush=True)
+            return
+        launch([run], [recipe.plan.batch_size], params.machine, str(run))
+
+
+def _compose(
+    params: Params, pool: CuratedPool, run: Path, tower: str, tokenizer: Tokenizer, languages: Languages, seed: int
+) -> Recipe:
+    """The recipe of a run, not yet sealed; arguments as of `start_run`."""
+    return Recipe(
+        title=f"{tower} | seed {seed}",
+        seed=seed,
+        plan=Plan(params.training.batch_size, params.training.steps),
+        tower=params.towers[tower],
+        training=params.training,
+        context_length=params.training.context_length,
+        tokenizer=tokenizer,
+        languages=languages,
+        data=DrawnPool(locate(pool.folder, run), read_report(pool)["params"]["seed"], digest(pool_identity(pool))),
+        description={},
+    )
+
+
+def _check_choice(params: Params, tower: str, tokenizer: str, languages: str) -> None:
     if tower not in params.towers:
         raise InputError("tower", f"no tower '{tower}'", nearest(tower, params.towers))
     if tokenizer not in TOKENIZERS:
@@ -76,31 +96,21 @@ def start_run(
         raise InputError("languages", f"no choice '{languages}'", nearest(languages, get_args(Languages)))
     if "image_size" not in params.towers[tower].vision_cfg:
         raise InputError(f"towers.{tower}", "its vision_cfg says no image_size", "Write it into the scale.")
-    tars = _tars_of(source, out)
-    with claim(run):
-        write_image_index(tars, run / "images", params.machine)
-        if tokenizer != "bytes":
-            copy_tokenizer(root / "data" / "sources" / "tokenizers" / f"{tokenizer}.json", run)
-        content = _describe(params, out, tower, tokenizer, languages, seed)
-        content["fingerprint"] = _fingerprint(content, out, run)
-        _refuse_other(run, content["fingerprint"])
-        # what changes nothing of the result comes after the fingerprint
-        content |= {
-            "curated": str(out),
-            "pool": digest(pool_identity(out)),
-            "machine": dataclasses.asdict(params.machine),
-            "tower_name": tower,
-        }
-        write_json(content, run / "recipe.json")
-        if prepare:
-            return
-        ranks = count_ranks(params.machine, [params.training.batch_size])
-        launch("mc2lib.trainer.pool_rank", [str(run)], ranks, params.machine, str(run))
 
 
-def _tars_of(source: PoolSource, out: Path) -> dict[str, tuple[Path, ...]]:
+def _read_tokenizer(root: Path, tokenizer: Tokenizer) -> bytes | None:
+    """The content of a tokenizer.json as it was fetched; None for bytes, which need none."""
+    if tokenizer == "bytes":
+        return None
+    path = root / "data" / "sources" / "tokenizers" / f"{tokenizer}.json"
+    if not path.exists():
+        raise InputError(str(path), "no such tokenizer", "Run `python -m mc2lib sources`, which fetches it.")
+    return path.read_bytes()
+
+
+def _tars_of(source: PoolSource, pool: CuratedPool) -> dict[str, tuple[Path, ...]]:
     """By the names of the curated shards the tars with their images."""
-    names = read_report(out)["shards"]
+    names = read_report(pool)["shards"]
     if not source.images:
         remedy = "Download it with img2dataset, curate that folder, and train on it; tars of a webdataset will do too."
         raise InputError(str(source.root), f"this pool ({source.format}) holds no tars with images", remedy)
@@ -120,23 +130,10 @@ def _refuse_other(run: Path, fingerprint: str) -> None:
         raise InputError(str(run), fault, "Set another RUN, or delete this one.")
 
 
-def _describe(params: Params, out: Path, tower: str, tokenizer: str, languages: str, seed: int) -> dict[str, Any]:
+def _digest_data(pool: CuratedPool, tars: dict[str, tuple[Path, ...]], tokenizer: bytes | None) -> dict[str, Any]:
+    """What pairs, their keep probabilities, images and tokenizer a run follows from."""
     return {
-        "training": dataclasses.asdict(params.training),
-        "tower": dataclasses.asdict(params.towers[tower]),
-        "tokenizer": tokenizer,
-        "languages": languages,
-        "seed": seed,
-        "curation_seed": read_report(out)["params"]["seed"],
+        "pool": pool_identity(pool),
+        "images": [[Path(name).name, *stamps] for name, *stamps in describe_tars(tars)["tars"]],
+        "tokenizer": tokenizer and hashlib.sha256(tokenizer).hexdigest(),
     }
-
-
-def _fingerprint(content: dict[str, Any], out: Path, run: Path) -> str:
-    """Digest of all that shapes the run: numbers, tokenizer, pairs, their keep probabilities, images, and code."""
-    made = {
-        "code": code_digest(*POOL_CODE),
-        "pool": pool_identity(out),
-        "images": [[Path(name).name, *stamps] for name, *stamps in read_json(run / "images" / "index.json")["tars"]],
-        "tokenizer": file_digest(run / "tokenizer.json") if content["tokenizer"] != "bytes" else "bytes",
-    }
-    return digest(content | {"made": made})

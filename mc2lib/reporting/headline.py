@@ -1,14 +1,20 @@
-"""What README says of the study: a table and sentences, every number of them from the results."""
+"""What README says of the study: a table and sentences, every number of them from the results.
+
+README has room for few effects. Which ones is a rule that does not look at the outcome: the questions of the paper's
+main table, each at the largest tower that was trained. The report has all effects.
+"""
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mc2lib.recipe.evaluation.measures import SEEN_PAIRS
-from mc2lib.reporting.findings import Bar, Finding, Verdict, mean_and_spread
+from mc2lib.reporting.findings import Finding, Verdict, mean_and_spread
 from mc2lib.reporting.sentences import format_difference, format_finding
 from mc2lib.reporting.tables import CHANCE, CONTROLS, decimals_of, format_pair, order_arms
 
@@ -16,45 +22,62 @@ MEASURES = ("en_top1", "world_top1")
 PIXELS = "pixel neighbour"
 NAMES = {CHANCE: "*chance*", PIXELS: "*nearest neighbour on pixels*"}
 
-#: The bullets: whose bar, which verdict, and what is said before the effects.
-GROUPS: tuple[tuple[Bar, Verdict, str], ...] = (
-    ("paper", "shows", "Shows, as the paper has it"),
-    ("paper", "reversed", "Reversed against the paper"),
-    ("paper", "unresolved", "Unresolved, where the paper has a direction"),
-    ("ours", "shows", "Shows, held to our own bar"),
-    ("ours", "reversed", "Reversed against our own bar"),
-    ("ours", "unresolved", "Unresolved, held to our own bar"),
-    ("none", "reported", "No direction stated"),
-)
+#: How a sentence tells a verdict on an effect of the paper.
+VERDICTS: dict[Verdict, str] = {
+    "shows": "shows",
+    "reversed": "comes out the other way",
+    "unresolved": "unresolved",
+}
+#: Characters per line of the Markdown.
+WIDTH = 118
 
 
 def write_headline(
     measures: pd.DataFrame,
     controls: pd.DataFrame,
     findings: Sequence[Finding],
-    thresholds: pd.DataFrame,
     arms: Sequence[str],
 ) -> str:
-    """The headline in Markdown: what was measured, the main table, the figure, and the effects by verdict.
+    """The headline in Markdown: what was measured, the main table, and what became of the paper's main effects.
 
     Args:
         measures: tidy, columns arm, seed, measure, language, value; `seen_pairs` are of the runs' own records.
         controls: likewise.
-        findings: all effects, in the order to name them.
-        thresholds: columns seed, language and t, of the recipe's curation of the study's pool; may be empty.
+        findings: all effects, small towers before large ones.
         arms: the main table's; the first one's seen pairs are 1.0×.
     """
     shown = order_arms(measures, arms)
     parts = [
-        _open(measures, controls),
+        _wrap(_open(measures, controls)),
         _tabulate(measures, controls, shown),
-        "![English and other languages, arm by arm](results/figures/headline.png)",
-        "\n".join(_list_findings(findings)),
-        describe_pixels(measures, controls, shown),
-        describe_thresholds(thresholds),
-        _caution(findings, count_seen_pairs(measures, shown[:1])),
+        _wrap(_name_arms_above_pixels(measures, controls, shown)),
+        "\n".join(_wrap(f"- {_tell(finding)}", "  ") for finding in choose_findings(findings)),
+        _wrap(_count_verdicts(findings)),
+        _wrap(_caution(findings, count_seen_pairs(measures, shown[:1]))),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def choose_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that README tells: the questions of the paper's main table, each at its largest tower.
+
+    Args:
+        findings: all effects, small towers before large ones.
+
+    Returns:
+        at most one finding per question, in the order of `findings`; their verdicts play no part in the choice.
+    """
+    chosen: dict[str, Finding] = {}
+    for finding in findings:
+        effect = finding.effect
+        if effect.topic == "main" and effect.bar == "paper":
+            chosen[effect.key.removesuffix("_small").removesuffix("_large")] = finding
+    return list(chosen.values())
+
+
+def _wrap(text: str, indent: str = "") -> str:
+    """Lines of at most WIDTH characters; Markdown shows them as one paragraph."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def count_seen_pairs(measures: pd.DataFrame, arms: Sequence[str]) -> dict[str, float]:
@@ -68,13 +91,13 @@ def _open(measures: pd.DataFrame, controls: pd.DataFrame) -> str:
     languages = measures.loc[measures["measure"] == "top1", "language"]
     others = languages[~languages.isin(["en", "macro"])].nunique()
     chance = controls.loc[(controls["arm"] == CHANCE) & (controls["measure"] == MEASURES[0]), "value"]
-    classes = f" among {round(1 / chance.mean()):,} concepts" if len(chance) else ""
-    seeds = measures["seed"].nunique()
+    classes = f" and show {round(1 / chance.mean()):,} concepts" if len(chance) else ""
     return (
-        f"Zero-shot top-1 in English and in other languages (%), mean ± spread over {seeds} seeds, on drawings in "
-        f"styles never trained on,{classes}; the others' figure is the mean of {others} languages. All of it is from "
-        "`make repro` ([report](results/report.md), [all tables](results/tables), "
-        "[`results/summary.json`](results/summary.json))."
+        "Zero-shot top-1 accuracy (%) in English and in the other languages, mean ± spread over "
+        f"{measures['seed'].nunique()} seeds. The drawings are in styles that no arm was trained on{classes}; "
+        f"the other languages' figure is the mean of {others}. Every figure comes from `make repro`: see "
+        "[the report](results/report.md), [all tables](results/tables) and "
+        "[`results/summary.json`](results/summary.json)."
     )
 
 
@@ -93,19 +116,36 @@ def _format_mean(table: pd.DataFrame, arm: str, measure: str) -> str:
     return format_pair(*mean_and_spread(values), is_share=True, decimals=decimals_of(arm)) if len(values) else ""
 
 
-def _list_findings(findings: Sequence[Finding]) -> list[str]:
-    lines = []
-    for bar, verdict, title in GROUPS:
-        of_group = [each for each in findings if each.effect.bar == bar and each.verdict == verdict]
-        if of_group:
-            each = "; ".join(f"{_lower(finding.effect.title)} ({format_finding(finding)})" for finding in of_group)
-            lines.append(f"- **{title}:** {each}.")
-    return lines
+def _tell(finding: Finding) -> str:
+    """One effect in a sentence: its title, its verdict and what was measured, then what the paper says."""
+    paper = finding.effect.direction.partition(": ")[2] or finding.effect.direction
+    verdict = VERDICTS[finding.verdict]
+    return f"**{finding.effect.title}: {verdict}** ({format_finding(finding)}). The paper: {paper}."
 
 
-def _lower(title: str) -> str:
-    """A title as it stands within a sentence; names of languages and products keep their capital."""
-    return title if title.startswith(("English", "Gemma")) else title[0].lower() + title[1:]
+def _count_verdicts(findings: Sequence[Finding]) -> str:
+    """How many effects of the paper came out how."""
+    counts = Counter(finding.verdict for finding in findings if finding.effect.bar == "paper")
+    if not counts:
+        return ""
+    return (
+        f"Of the paper's {counts.total()} effects that the study measures, the verdict is *shows* for "
+        f"{counts['shows']}, *comes out the other way* for {counts['reversed']} and *unresolved* for "
+        f"{counts['unresolved']}; "
+        "[the report](results/report.md) has every one of them, and the effects that are held to bars of our own."
+    )
+
+
+def _name_arms_above_pixels(measures: pd.DataFrame, controls: pd.DataFrame, arms: Sequence[str]) -> str:
+    """Which arms reach the pixel neighbour on average, and why that bar is high; nothing without the control."""
+    pixels = _by_seed(controls, PIXELS)
+    if pixels.empty:
+        return ""
+    above = [f"`{arm}`" for arm in arms if (_by_seed(measures, arm) - pixels).dropna().mean() >= 0]
+    return (
+        "The nearest neighbour on pixels is a high bar of our own: it reads no words, but it knows the true concept of "
+        f"every training drawing, which no arm is told. On average it is reached by {', '.join(above) or 'no arm'}."
+    )
 
 
 def describe_pixels(measures: pd.DataFrame, controls: pd.DataFrame, arms: Sequence[str]) -> str:
@@ -169,13 +209,13 @@ def describe_thresholds(thresholds: pd.DataFrame) -> str:
 
 
 def _caution(findings: Sequence[Finding], seen: Mapping[str, float]) -> str:
-    counts = [len(finding.seeds) for finding in findings]
-    if not counts:
+    seeds = max((len(finding.seeds) for finding in findings), default=0)
+    if not seeds:
         return ""
     pairs = "".join(f" (`{arm}`, 1.0×, sees {value:,.0f} pairs)" for arm, value in seen.items())
     return (
-        "One rule decides all of these: a difference is resolved if it has the same sign in every seed and its mean "
-        f"exceeds its spread. Over {max(counts)} seeds luck gives a null effect the bar's sign in all of them once in "
-        f"{2 ** max(counts)}; p is of a paired t-test, not corrected for the {len(findings)} effects. This is the "
-        f"result at this budget{pairs}, at which arms are far from converged, and no refutation of the paper."
+        "An effect is resolved if it has the same sign in every seed and its mean exceeds its spread. "
+        f"Luck alone gives the paper's sign in all {seeds} seeds once in {2**seeds}; p is from a paired t-test, not "
+        f"corrected for the {len(findings)} effects. At this budget{pairs} the arms are far from converged, so none "
+        "of this refutes the paper."
     )

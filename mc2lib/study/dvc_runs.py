@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from mc2lib.engine.lock import remove_temporary
+from mc2lib.engine.lock import is_marked, remove_temporary
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.files import read_json, require_space
@@ -189,6 +189,8 @@ def clean(root: Path) -> int:
                     path = Path(out.fs_path)
                     if path.exists() and path.relative_to(root).parts[0] in folders and not out.changed_checksum():
                         _remove_output(path, root / ".dvc" / "cache", out.hash_info.value)
+        if is_marked(Paths(root).curations):  # what the stages of curation work in; no stage's output
+            shutil.rmtree(Paths(root).curations)
         for path in (root / "reports").glob("*.ipynb"):
             if "papermill" in read_json(path).get("metadata", {}):
                 path.unlink()

@@ -1,4 +1,4 @@
-"""Evaluating trained arms, and the controls that every table carries."""
+"""Evaluating trained arms."""
 
 from __future__ import annotations
 
@@ -13,25 +13,21 @@ import pandas as pd
 import pyarrow as pa
 
 from mc2lib.errors import InputError
-from mc2lib.io.drawings import decode, read_shards
 from mc2lib.io.files import atomic, read_json, read_table, write_json
+from mc2lib.io.image_decoder import decode_pixels
 from mc2lib.io.study_paths import Paths
 from mc2lib.languages import script
 from mc2lib.params import Params
-from mc2lib.recipe.evaluation.measures import SEEN_PAIRS, Measure, measure_chance, measure_model, summarise
-from mc2lib.recipe.evaluation.neighbours import rank_pixel_neighbours
-from mc2lib.recipe.evaluation.zero_shot import class_embeddings, share_within
+from mc2lib.recipe.evaluation.measures import SEEN_PAIRS, Measure, measure_model
+from mc2lib.recipe.evaluation.zero_shot import class_embeddings
 from mc2lib.reporting.findings import mean_and_spread
 from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
-from mc2lib.trainer.checkpoints import load_encoder
+from mc2lib.trainer.encoder import load_encoder
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]
 
-#: What DVC's metrics hold of an arm, a column each.
+#: What DVC's metrics hold of an arm, one column each.
 METRICS = ("en_top1", "world_top1", "en_t2i_r1", "world_t2i_r1", "en_i2t_r1", "world_i2t_r1")
-
-#: The draw whose drawings the pixel neighbour looks among; a seed's drawings are the same in every mix.
-MIX = "base"
 
 Features = npt.NDArray[np.float32]
 
@@ -82,7 +78,7 @@ def evaluate_arm(root: Path, params: Params, arm: str) -> pd.DataFrame:
         data = read_evaluation_set(paths, params, seed)
         run = paths.run(arm, seed)
         measures = evaluate_encoder(load_encoder(run), data, str(run))
-        rows += _rows(arm, seed, [Measure(SEEN_PAIRS, "", read_seen_pairs(run)), *measures])
+        rows += list_rows(arm, seed, [Measure(SEEN_PAIRS, "", read_seen_pairs(run)), *measures])
     table = pd.DataFrame(rows, columns=COLUMNS)
     result = paths.evaluation_result(arm)
     write_csv(table, result.with_suffix(".csv"))
@@ -165,7 +161,7 @@ def arrange(images: pa.Table, texts: pa.Table, languages: Sequence[str], place: 
         raise InputError(place, f"images of '{min(unknown)}' have no texts", "Run `dvc repro pool`.")
     ordered = table.loc[wanted]
     return EvaluationSet(
-        images=decode(images["png"].to_pylist(), f"{place}/images.parquet"),
+        images=decode_pixels(images["png"].to_pylist(), f"{place}/images.parquet"),
         labels=np.array([number[concept] for concept in images["concept"].to_pylist()], dtype=np.int64),
         concepts=concepts,
         seen=ordered["seen"].to_numpy(dtype=bool)[: len(concepts)],
@@ -175,66 +171,11 @@ def arrange(images: pa.Table, texts: pa.Table, languages: Sequence[str], place: 
     )
 
 
-def evaluate_controls(root: Path, params: Params) -> pd.DataFrame:
-    """Measure the controls of every seed and write results/controls.csv and controls.json.
-
-    `chance` guesses; `pixel neighbour` takes the concept of the nearest training drawing in raw
-    pixels, whose true concept it is told. Neither reads a word, so each scores the same in every language.
-
-    Args:
-        root: the study's folder.
-        params: the study's parameters.
-
-    Returns:
-        tidy table with columns arm (the control), seed, measure, language and value.
-
-    Raises:
-        InputError: the pool's images or the evaluation data are missing or broken.
-    """
-    paths = Paths(Path(root))
-    rows: list[dict[str, Any]] = []
-    for seed in params.seeds:
-        data = read_evaluation_set(paths, params, seed)
-        scripts = {language: script(language) for language in data.languages}
-        for control, found in (
-            ("chance", measure_chance(data.labels, data.seen)),
-            ("pixel neighbour", _measure_neighbour(paths, data, seed)),
-        ):
-            for measure, value in found.items():
-                alike = dict.fromkeys(data.languages, value)
-                rows += _rows(control, seed, [Measure(measure, language, value) for language in alike])
-                rows += _rows(control, seed, summarise(measure, alike, scripts))
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    write_csv(table, paths.results / "controls.csv")
-    metrics = {str(name).replace(" ", "_"): summarise_metrics(part) for name, part in table.groupby("arm")}
-    write_json(metrics, paths.results / "controls.json")
-    return table
-
-
-def _measure_neighbour(paths: Paths, data: EvaluationSet, seed: int) -> dict[str, float]:
-    folder = paths.pool(MIX, seed)
-    shards = sorted(folder.glob("images-*.tar"))
-    if not shards:
-        raise InputError(str(folder), "no images-*.tar", "Run `dvc repro pool`.")
-    drawings = read_shards(shards)  # keys are "<style>/<concept>"
-    number = {concept: i for i, concept in enumerate(data.concepts)}
-    kept = {image: png for image, png in drawings.items() if image.rpartition("/")[2] in number}
-    train = decode(list(kept.values()), str(folder))
-    classes = np.array([number[image.rpartition("/")[2]] for image in kept], dtype=np.int64)
-    ranks = rank_pixel_neighbours(train, classes, data.images, data.labels)
-    known = data.seen[data.labels]
-    found = {f"top{k}": share_within(ranks[known], k) for k in (1, 5)}
-    if not known.all():
-        # Zero by construction: it can only answer with what it was shown.
-        found |= {f"unseen_top{k}": share_within(ranks[~known], k) for k in (1, 5)}
-    return found
-
-
 def summarise_metrics(table: pd.DataFrame) -> dict[str, float]:
     """What `dvc metrics` shows of one arm: `METRICS`'s means over seeds, and the spread of top-1.
 
     Args:
-        table: the rows of one arm; all that it measured stands in its CSV.
+        table: the rows of one arm; its CSV holds all that was measured.
 
     Returns:
         measure to mean, and `<measure>_spread` to sample standard deviation.
@@ -251,5 +192,6 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(temporary, index=False)
 
 
-def _rows(arm: str, seed: int, measures: Iterable[Measure]) -> list[dict[str, Any]]:
+def list_rows(arm: str, seed: int, measures: Iterable[Measure]) -> list[dict[str, Any]]:
+    """Measures of one arm (or control) and seed as rows of the tidy table."""
     return [{"arm": arm, "seed": seed, **measure._asdict()} for measure in measures]

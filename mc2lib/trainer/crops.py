@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mc2lib.io.drawings import Pixels
+from mc2lib.io.image_decoder import Pixels
 from mc2lib.params import RandomResizedCrop
 from mc2lib.recipe.training.augment import Draws, draw_crops, place_crop
 

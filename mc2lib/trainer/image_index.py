@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,28 +11,45 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from PIL import Image
 
 from mc2lib.engine.tasks import TaskFailure, run_tasks
 from mc2lib.errors import InputError
 from mc2lib.hashing import key
-from mc2lib.io.drawings import Pixels
 from mc2lib.io.files import atomic, read_json, write_json
-from mc2lib.io.image_decoder import PIXELS, decode
+from mc2lib.io.image_decoder import Pixels, decode, read_square
 from mc2lib.io.provenance import stamp
-from mc2lib.io.tars import IMAGES, split_name
+from mc2lib.io.tars import locate_images
 from mc2lib.params import Machine, RandomResizedCrop
 from mc2lib.recipe.curation.pair_ids import hash_strings
 from mc2lib.recipe.training.augment import Draws, draw_crops
 from mc2lib.trainer.crops import resize_crop
 
+#: Folder of the index, in a run's.
+IMAGES = "images"
 REMEDY = "Fetch it again; a compressed tar must be unpacked first, for images are read out of order."
 
 U64 = npt.NDArray[np.uint64]
 
 
+def describe_tars(shards: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
+    """What an index is made from: tars with size and time of change, and by the shard's name their numbers.
+
+    Args:
+        shards: by the shard's name the tars that may hold its images.
+
+    Raises:
+        InputError: a tar is missing.
+    """
+    tars = sorted({path for paths in shards.values() for path in paths})
+    number = {path: i for i, path in enumerate(tars)}
+    return {
+        "tars": [[str(path), *stamp(path)] for path in tars],
+        "shards": {name: [number[path] for path in paths] for name, paths in shards.items()},
+    }
+
+
 def write_image_index(shards: Mapping[str, Sequence[Path]], folder: Path, machine: Machine) -> None:
-    """Find where each image of a pool lies, once: 32 bytes an image, which all ranks of a machine share.
+    """Find where each image of a pool is, once: 32 bytes per image, which all ranks of a machine share.
 
     Args:
         shards: by the shard's name the tars that may hold its images.
@@ -43,12 +59,8 @@ def write_image_index(shards: Mapping[str, Sequence[Path]], folder: Path, machin
     Raises:
         InputError: a tar is missing, cut or compressed.
     """
-    tars = sorted({path for paths in shards.values() for path in paths})
-    number = {path: i for i, path in enumerate(tars)}
-    about = {
-        "tars": [[str(path), *stamp(path)] for path in tars],
-        "shards": {name: [number[path] for path in paths] for name, paths in shards.items()},
-    }
+    about = describe_tars(shards)
+    tars = [Path(row[0]) for row in about["tars"]]
     if (folder / "index.json").exists() and read_json(folder / "index.json") == about:
         return
     (folder / "index.json").unlink(missing_ok=True)
@@ -69,21 +81,13 @@ def write_image_index(shards: Mapping[str, Sequence[Path]], folder: Path, machin
 def _list_images(task: tuple[int, Path]) -> tuple[U64, npt.NDArray[np.int64]]:
     """Hashed keys of a tar's images, and the tar's number, the offset and the size in bytes of each."""
     number, path = task
-    names, places = list[str](), list[tuple[int, int, int]]()
     try:
-        whole = path.stat().st_size
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                name, extension = split_name(member.name.removeprefix("./"))
-                if extension not in IMAGES or not member.isreg():
-                    continue
-                if member.offset_data + member.size > whole:
-                    raise InputError(f"{path}: {name}", "the tar is cut here", "Fetch the shard again.")
-                names.append(name)
-                places.append((number, member.offset_data, member.size))
-    except (tarfile.TarError, OSError) as error:
-        raise InputError(str(path), f"not a whole plain tar ({error})", REMEDY) from error
-    return hash_strings(pa.array(names, pa.string()), _salt(number)), np.array(places, np.int64).reshape(-1, 3)
+        found = list(locate_images(path))
+    except InputError as error:
+        raise InputError(error.place, error.fault, REMEDY) from error
+    names = pa.array([name for name, _, _ in found], pa.string())
+    places = [(number, offset, size) for _, offset, size in found]
+    return hash_strings(names, _salt(number)), np.array(places, np.int64).reshape(-1, 3)
 
 
 def _salt(tar: int) -> int:
@@ -100,6 +104,7 @@ class PoolImages:
         threads: that decode.
         crop: what part of an image is taken and resized instead of the middle.
         seed: of the run, for the crops.
+        skipped: gets the tar and key of each image that cannot be decoded, and why.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class PoolImages:
         threads: int = 1,
         crop: RandomResizedCrop | None = None,
         seed: int = 0,
+        skipped: dict[str, str] | None = None,
     ) -> None:
         about: dict[str, Any] = read_json(folder / "index.json")
         self.size, self.crop, self.seed = size, crop, seed
@@ -121,7 +127,7 @@ class PoolImages:
         self.of_shard = np.array([[*row, *[-1] * (most - len(row))] for row in of_shard], np.int64)
         self.salts = np.array([_salt(number) for number in range(len(self.tars))], np.uint64)
         self.threads = ThreadPoolExecutor(threads)
-        self.skipped: dict[str, str] = {}  # tar and key to fault, of the images that could not be decoded
+        self.skipped = {} if skipped is None else skipped
 
     def take(
         self, window: pa.Table, rows: npt.NDArray[np.int64], positions: npt.NDArray[np.int64]
@@ -188,25 +194,3 @@ class PoolImages:
         except InputError as error:
             self.skipped[f"{self.tars[number]}: {name}"] = error.fault
             return None
-
-
-def read_square(content: bytes, size: int, pixels: int = PIXELS) -> Pixels:
-    """Decode an image over white, resize its shorter side, bicubic, and cut the square in the middle.
-
-    Args:
-        content: an encoded image.
-        size: of a side, in pixels.
-        pixels: most that are decoded.
-
-    Returns:
-        uint8 [size, size, 3].
-
-    Raises:
-        InputError: no image, a cut one, or one of too many pixels.
-    """
-    image = decode(content, pixels, least=2 * size).convert("RGB")
-    scale = size / min(image.size)
-    wide, high = (max(size, round(side * scale)) for side in image.size)
-    left, top = (wide - size) // 2, (high - size) // 2
-    resized = image.resize((wide, high), Image.Resampling.BICUBIC)
-    return np.asarray(resized.crop((left, top, left + size, top + size)))

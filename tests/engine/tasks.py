@@ -50,6 +50,11 @@ if __name__ == "__main__":  # run by a test that kills or interrupts it
     list(run_tasks(note_and_sleep, [(Path(sys.argv[1]), 60.0)] * 2, machine))
 
 
+def power(number: int, exponent: int) -> int:
+    """A number to a power."""
+    return number**exponent
+
+
 def parent_of_worker(_: int) -> int:
     """The process that this worker was forked from."""
     return os.getppid()

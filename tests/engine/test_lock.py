@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -151,10 +152,14 @@ def test_machines_of_one_name_are_told_apart(tmp_path: Path):
 
 def test_a_run_that_slept_and_was_followed_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lock, "TOUCH_SECONDS", 0.05)
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell script
     other = replace(this_process(), machine="elsewhere", boot="x", process=7)
-    with pytest.raises(InputError, match="process 7 on elsewhere"), claim(tmp_path):
-        (tmp_path / OWNER).write_text(json.dumps(lock.asdict(other)))
-        time.sleep(10)  # until it is interrupted
+    try:
+        with pytest.raises(InputError, match="process 7 on elsewhere"), claim(tmp_path):
+            (tmp_path / OWNER).write_text(json.dumps(lock.asdict(other)))
+            time.sleep(10)  # until it is interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert json.loads((tmp_path / OWNER).read_text())["process"] == 7
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mc2lib.engine.tasks import TaskFailure, run_tasks
+from mc2lib.io.curated_pool import read_report
 from mc2lib.io.match_store import open_indices
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool, Machine
 from mc2lib.pipeline.build_metadata.wikipedia import build_wikipedia
 from mc2lib.pipeline.curate import duplicate_search
@@ -22,7 +23,7 @@ from mc2lib.pipeline.curate.duplicate_search import find_duplicates
 from mc2lib.pipeline.export import export_pool
 from tests.engine.tasks import die_until, give_lambda, square_or_fail
 from tests.pipeline.build_metadata import test_wikipedia
-from tests.pipeline.curate.test_curate_pool import HERE, SHARDS, result_bytes, write_metadata, write_pool
+from tests.pipeline.curate.test_curate_pool import HERE, SHARDS, recipe, result_bytes, write_metadata, write_pool
 from tests.pipeline.curate.test_deduplication import PARAMS, samples, write_samples
 
 
@@ -62,13 +63,14 @@ def test_duplicates_are_the_same_on_ray(machine: Machine, tmp_path: Path, monkey
     for name, engine in (("here", HERE), ("ray", machine)):
         curate_pool(open_pool(pool), metadata, tmp_path / name, PARAMS, engine)
     assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
-    assert (tmp_path / "ray" / "balance" / "duplicates.bin").stat().st_size > 80
-    names = sorted(path.stem for path in (tmp_path / "ray" / "hashes").iterdir())
-    wanted = (tmp_path / "ray" / "balance" / "duplicates.bin").read_bytes()
+    pool = recipe(tmp_path / "ray")
+    names, found = read_report(pool)["shards"], pool.duplicates.with_suffix(".bin")
+    wanted = found.read_bytes()
+    assert len(wanted) > 80
     monkeypatch.setattr(duplicate_search, "FEW", 0)  # by tasks
-    (tmp_path / "ray" / "balance" / "duplicates.json").unlink()
-    find_duplicates(tmp_path / "ray", names, "near", PARAMS.duplicate_bits, machine, at_once=40)
-    assert (tmp_path / "ray" / "balance" / "duplicates.bin").read_bytes() == wanted
+    pool.duplicates.unlink()
+    find_duplicates(pool, names, "near", PARAMS.duplicate_bits, machine, at_once=40)
+    assert found.read_bytes() == wanted
 
 
 def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):
@@ -77,20 +79,18 @@ def test_the_same_bytes_on_ray(machine: Machine, tmp_path: Path):
         curate_pool(open_pool(pool), metadata, tmp_path / name, CuratePool(t_en=3), engine)
     assert result_bytes(tmp_path / "here") == result_bytes(tmp_path / "ray")
     # what is found over all shards, by tasks
-    out = tmp_path / "ray"
-    (out / "balance" / "repeats.json").unlink()
-    find_repeats(out, SHARDS, machine, at_once=30)
-    assert (out / "balance" / "repeats.bin").read_bytes() == (
-        tmp_path / "here" / "balance" / "repeats.bin"
-    ).read_bytes()
+    found, here = recipe(tmp_path / "ray"), recipe(tmp_path / "here")
+    found.repeats.unlink()
+    find_repeats(found, SHARDS, machine, at_once=30)
+    assert found.repeats.with_suffix(".bin").read_bytes() == here.repeats.with_suffix(".bin").read_bytes()
     exported = [
-        export_pool(out / "curated" / "0", "parquet", tmp_path / f"{engine.engine}.export", engine, rows=10)
+        export_pool(found.draw(0), "parquet", tmp_path / f"{engine.engine}.export", engine, rows=10)
         for engine in (HERE, machine)
     ]
     assert [p.read_bytes() for p in exported[0]] == [p.read_bytes() for p in exported[1]] and len(exported[0]) > 2
-    sizes = {name: index.size for name, index in open_indices(out / "index").items()}
-    counts = sorted((out / "counts").iterdir())
-    whole, parts = add_up(out, counts, sizes, HERE), add_up(out, counts, sizes, machine, at_once=25)
+    sizes = {name: index.size for name, index in open_indices(found.shared.index / "own").items()}
+    about = (tmp_path / "sums", [found.counts(name) for name in SHARDS], found.strategy, sizes)
+    whole, parts = add_up(*about, HERE), add_up(*about, machine, at_once=25)
     assert all((whole[name] == parts[name]).all() for name in sizes) and sum(map(sum, whole.values())) > 100
 
 

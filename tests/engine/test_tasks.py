@@ -8,17 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import ray
 
-from mc2lib.engine.tasks import TaskFailure, keep_engine, process_pool, run_tasks
+from mc2lib.engine.shard_runs import map_tasks
+from mc2lib.engine.tasks import TaskFailure, keep_engine, run_tasks
 from mc2lib.errors import InputError
 from mc2lib.params import Machine
 from tests.conftest import ROOT
-from tests.engine.tasks import die_until, give_lambda, note_and_sleep, parent_of_worker, square_or_fail
+from tests.engine.tasks import die_until, give_lambda, note_and_sleep, parent_of_worker, power, square_or_fail
 
 TWO = Machine(processes=2, checkpoint_seconds=1)
 
@@ -126,16 +128,13 @@ def test_ray_is_kept_over_several_calls(monkeypatch: pytest.MonkeyPatch):
         assert said == ["init", "shutdown"], "nothing is started for processes of this machine"
 
 
-def test_a_process_pool_does_not_fork_this_process_and_ends_with_it():
+def test_workers_are_not_forked_from_this_process_and_end_with_it():
     """Arrow's and Numba's threads do not survive a fork."""
-    with process_pool(2, "tests.engine.tasks") as workers:
-        parents = set(workers.map(parent_of_worker, range(4)))
-        here = os.getpid()
-    assert here not in parents
-    code = "import os\nfrom mc2lib.engine.tasks import process_pool\nfrom tests.engine.tasks import say_pid_and_sleep\n"
-    code += (
-        "if __name__ == '__main__':\n    process_pool(1, 'tests.engine.tasks').submit(say_pid_and_sleep, 60).result()"
-    )
+    parents = {result for _, result in run_tasks(parent_of_worker, range(4), TWO)}
+    assert os.getpid() not in parents
+    code = "from mc2lib.engine.tasks import run_tasks\nfrom mc2lib.params import Machine\n"
+    code += "from tests.engine.tasks import say_pid_and_sleep\n"
+    code += "if __name__ == '__main__':\n    list(run_tasks(say_pid_and_sleep, [60], Machine(1, 1)))"
     run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert run.stdout is not None
     worker = int(run.stdout.readline())
@@ -144,6 +143,12 @@ def test_a_process_pool_does_not_fork_this_process_and_ends_with_it():
     assert wait_for(lambda: not psutil.pid_exists(worker))
 
 
+def test_mapped_tasks_keep_their_order_and_a_fault_ends_them():
+    assert map_tasks(partial(power, exponent=3), list(range(20)), TWO) == [number**3 for number in range(20)]
+    with pytest.raises(InputError, match="task 4: ZeroDivisionError"):
+        map_tasks(square_or_fail, [1, 4, 2], TWO, lambda task: f"task {task}")
+
+
 def test_nothing_starts_processes_in_another_way():
     for path in sorted((ROOT / "mc2lib").rglob("*.py")):
-        assert path.name == "engine.py" or "ProcessPoolExecutor" not in path.read_text(encoding="utf-8"), path
+        assert path.name == "tasks.py" or "ProcessPoolExecutor" not in path.read_text(encoding="utf-8"), path

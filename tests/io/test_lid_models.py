@@ -8,8 +8,8 @@ import pytest
 
 from mc2lib.errors import InputError
 from mc2lib.io.lid_models import load_classifier, load_language_model, load_package_model, packaged_model
-from mc2lib.recipe.curation.lid import identify, identify_labels
-from tests.recipe.curation.test_lid import MODELS, TEXTS, ask_fasttext, ask_ours, write_model
+from mc2lib.recipe.curation.language_id.lid import identify, identify_labels
+from tests.recipe.curation.language_id.test_lid import MODELS, TEXTS, ask_fasttext, ask_ours, write_model
 
 
 def test_the_packaged_model_is_lid176():

@@ -15,7 +15,8 @@ import pytest
 from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
 from mc2lib.io.files import file_digest
-from mc2lib.io.pools.readers import PoolSource, open_pool, read_shard
+from mc2lib.io.pools.open_pool import open_pool, read_shard
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.params import Machine
 from mc2lib.pipeline import export
 from mc2lib.pipeline.export import export_pool, pack_uids
@@ -266,11 +267,10 @@ def test_the_command_exports_what_was_curated(tmp_path, capsys):
     command = ["export", str(source.root), "--out", str(tmp_path / "out"), "--as", "webdataset", "--processes", "1"]
     command += ["--to", str(tmp_path / "tars")]
     assert main(command) == 2 and "no curated pool here" in capsys.readouterr().err
-    for shard in ("0", "1"):
-        write_curated(
-            tmp_path / "out" / "curated" / "0" / f"{shard}.parquet", pq.read_table(curated / f"{shard}.parquet")
-        )
-    (tmp_path / "out" / "report.json").write_text('{"params": {"epochs": 1}}')
+    folder = tmp_path / "out" / "isolated"
+    for shard in ("0.parquet", "1.parquet"):
+        write_curated(folder / "curated" / "0" / shard, pq.read_table(curated / shard))
+    (folder / "report.json").write_text('{"params": {"epochs": 1}}')
     assert main([*command, "--epoch", "1"]) == 2 and "--epochs 2" in capsys.readouterr().err
     assert main([*command, "--rows", "2"]) == 0
     assert "webdataset, 4 files" in capsys.readouterr().out

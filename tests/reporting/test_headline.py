@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mc2lib.reporting.findings import Effect, judge
-from mc2lib.reporting.headline import GROUPS, describe_pixels, describe_thresholds, write_headline
+from mc2lib.reporting.findings import EFFECTS, Effect, judge
+from mc2lib.reporting.headline import WIDTH, choose_findings, describe_pixels, describe_thresholds, write_headline
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]
 
@@ -25,10 +25,13 @@ def table(*rows):
     return pd.DataFrame([row for part in rows for row in part], columns=COLUMNS)
 
 
-def finding(title, bar, sign, values):
-    return judge(
-        Effect(title, "main", title, bar, "its direction", "en_top1", {"a": 1, "b": -1}, sign), (0, 1, 2), values
-    )
+SHOWS, REVERSED, UNRESOLVED = [0.03, 0.04, 0.05], [-0.03, -0.04, -0.05], [0.1, -0.1, 0.1]
+
+
+def finding(key, values=SHOWS, *, bar="paper", topic="main"):
+    direction = f"above zero: the paper's words on {key}"
+    effect = Effect(key, topic, f"Title of {key}", bar, direction, "en_top1", {"a": 1, "b": -1}, int(bar != "none"))
+    return judge(effect, (0, 1, 2), values)
 
 
 CONTROLS = table(top1("chance", [1 / 400] * 3, 1 / 400), top1("pixel neighbour", [0.30, 0.32, 0.34]))
@@ -43,8 +46,12 @@ ARMS = ["below", "sometimes", "above"]
 NONE = pd.DataFrame(columns=["seed", "language", "t"])
 
 
-def headline(findings=(), thresholds=NONE, measures=MEASURES):
-    return write_headline(measures, CONTROLS, findings, thresholds, ARMS)
+def headline(findings=(), measures=MEASURES):
+    return write_headline(measures, CONTROLS, findings, ARMS)
+
+
+def as_one_line(text):
+    return " ".join(text.split())
 
 
 def test_the_table():
@@ -54,7 +61,8 @@ def test_the_table():
     assert "| `below` | 1.00× | 10.0 ± 0.0 | 10.0 ± 0.0 |" in lines
     assert "| `sometimes` | 2.52× | 30.3 ± 0.6 | 10.0 ± 0.0 |" in lines
     assert "| `above` |  | 37.7 ± 4.0 | 10.0 ± 0.0 |" in lines  # its runs did not say what they saw
-    assert "over 3 seeds" in lines[0] and "among 400 concepts" in lines[0] and "mean of 2 languages" in lines[0]
+    opening = as_one_line(headline().partition("|")[0])
+    assert "over 3 seeds" in opening and "show 400 concepts" in opening and "the mean of 2." in opening
 
 
 def test_results_older_than_the_record_of_seen_pairs_leave_the_column_empty():
@@ -86,15 +94,62 @@ def test_thresholds_of_one_are_counted(t, said):
     assert describe_thresholds(pd.DataFrame([(0, "a", 2)], columns=["seed", "language", "t"])) == ""
 
 
-def test_every_effect_stands_once_under_its_bar_and_verdict():
-    values = {"shows": [0.03, 0.04, 0.05], "reversed": [-0.03, -0.04, -0.05], "unresolved": [0.1, -0.1, 0.1]}
+def test_the_headline_names_the_arms_that_reach_the_pixels_on_average():
+    assert "On average it is reached by `above`." in as_one_line(headline())
+    assert "reached by no arm." in as_one_line(write_headline(MEASURES, CONTROLS, (), ["below"]))
+    without = write_headline(MEASURES, CONTROLS[CONTROLS["arm"] == "chance"], (), ARMS)
+    assert "pixels" not in without
+
+
+def test_the_choice_is_the_papers_main_questions_at_their_largest_tower():
     findings = [
-        finding(f"{bar} {verdict}", bar, +1, values[verdict]) for bar in ("paper", "ours") for verdict in values
+        finding("curse_small"),
+        finding("budget_small", bar="none"),
+        finding("curse_large", REVERSED),
+        finding("capacity", UNRESOLVED),
+        finding("pixels", bar="ours"),
+        finding("merged", topic="curation"),
+        finding("stays_small"),
     ]
-    findings.append(finding("none reported", "none", 0, values["shows"]))
-    lines = [line for line in headline(findings).splitlines() if line.startswith("- ")]
-    assert len(lines) == len(findings) == len(GROUPS)
-    for (bar, verdict, title), line in zip(GROUPS, lines, strict=True):
-        assert line.startswith(f"- **{title}:** {bar} {verdict} (")
-    assert "+4.0 ± 1.0 points, p = 0.02" in lines[0]
-    assert "once in 8" in headline(findings) and "the 7 effects" in headline(findings)
+    assert [chosen.effect.key for chosen in choose_findings(findings)] == ["curse_large", "capacity", "stays_small"]
+
+
+def test_the_choice_does_not_depend_on_the_outcome():
+    keys = ["curse_small", "curse_large", "capacity"]
+    for values in (SHOWS, REVERSED, UNRESOLVED):
+        chosen = choose_findings([finding(key, values) for key in keys])
+        assert [each.effect.key for each in chosen] == ["curse_large", "capacity"]
+
+
+def test_the_papers_main_effects_leave_a_short_list():
+    assert len(choose_findings([judge(effect, (0, 1), [0.1, 0.2]) for effect in EFFECTS])) <= 6
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [(SHOWS, "shows"), (REVERSED, "comes out the other way"), (UNRESOLVED, "unresolved")]
+)
+def test_a_bullet_says_verdict_measurement_and_the_papers_words(values, said):
+    (bullet,) = [part for part in headline([finding("capacity", values)]).split("\n\n") if part.startswith("- ")]
+    assert f"**Title of capacity: {said}** (" in as_one_line(bullet)
+    assert "The paper: the paper's words on capacity." in as_one_line(bullet)
+    if values is SHOWS:
+        assert "(+4.0 ± 1.0 points, p = 0.02)" in as_one_line(bullet)
+
+
+def test_the_papers_effects_are_counted_by_verdict_and_ours_are_not():
+    findings = [
+        *(finding(f"s{i}", SHOWS, topic="curation") for i in range(3)),
+        *(finding(f"r{i}", REVERSED, topic="curation") for i in range(2)),
+        finding("u", UNRESOLVED),
+        finding("ours", SHOWS, bar="ours"),
+        finding("none", SHOWS, bar="none"),
+    ]
+    text = as_one_line(headline(findings))
+    assert "Of the paper's 6 effects" in text
+    assert "*shows* for 3, *comes out the other way* for 2 and *unresolved* for 1;" in text
+    assert "once in 8" in text and "the 8 effects" in text
+
+
+def test_its_lines_are_short():
+    lines = headline([finding("capacity"), finding("curse_large", REVERSED)]).splitlines()
+    assert max(len(line) for line in lines if not line.startswith("|")) <= WIDTH

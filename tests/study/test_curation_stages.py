@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +14,36 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from mc2lib.engine import shard_runs
+from mc2lib.engine.tasks import run_tasks
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.io.config import load_params
+from mc2lib.io.curated_pool import PoolFiles, read_report
 from mc2lib.io.study_paths import Paths
-from mc2lib.recipe.curation.algorithm import INDEX_OF, find_thresholds
-from mc2lib.schemas import CURATED, MATCHES, METADATA, POOL, TRUTH
+from mc2lib.recipe.curation.strategies import STRATEGIES
+from mc2lib.schemas import CURATED, METADATA, POOL, TRUTH
 from mc2lib.study.curation_stages import (
-    INDICES,
+    LISTS,
     balance_pools,
     compare_language_id,
     compare_lid_engines,
+    count_matched,
     explain_text,
     grade_curation,
     grade_languages,
+    load_comparison,
     load_counts,
-    load_pool,
+    load_steps,
     match_pools,
-    merged_entries,
+    open_draw,
     read_pool,
-    summarise_steps,
     used_mixes,
 )
 from mc2lib.study.metadata_stage import build_metadata, load_metadata
+from tests.oracles.curation import curate as curate_slowly
 from tests.oracles.matching import find_entries
+from tests.pipeline.curate.test_curate_pool import run_in_turn
 from tests.study.test_metadata_stage import make_study
 
 REAL = json.loads((Path(__file__).parents[1] / "recipe" / "curation" / "texts.json").read_text(encoding="utf-8"))
@@ -90,6 +98,16 @@ def write_pools(root: Path, **options) -> None:
         write_pool(root, mixture, **options)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def engine() -> Iterator[None]:
+    """Tasks run here, as workers start slowly; one test below asks for the real engine."""
+    cores = pa.cpu_count()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_runs, "run_tasks", run_in_turn)
+        yield
+    pa.set_cpu_count(cores)
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_study(tmp_path_factory.mktemp("study"))
@@ -101,23 +119,58 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_matches_equal_the_oracle(study: Path):
-    params = load_params(study)
-    pool = read_pool(study, "base", 0)
+@cache
+def slow_matches(study: Path) -> dict[str, list[list[int]]]:
+    """By list the entries of each pair of the pool, by the slow oracle."""
+    params, pool = load_params(study), read_pool(study, "base", 0)
     texts, languages = pool["alt_text"].to_pylist(), pool["language"].to_pylist()
     lists = {language: load_metadata(study, language)["entry"].to_pylist() for language in params.languages}
-    isolated = {language: find_entries(texts, lists[language]) for language in params.languages}
-    expected = {
-        "english": isolated["en"],
-        "merged": find_entries(texts, merged_entries(study, params.languages)),
-        "isolated": [isolated[language][i] for i, language in enumerate(languages)],
+    own = {language: find_entries(texts, entries) for language, entries in lists.items()}
+    merged = list(dict.fromkeys(entry for entries in lists.values() for entry in entries))
+    return {
+        "english": own["en"],
+        "merged": find_entries(texts, merged),
+        "own": [own[language][i] for i, language in enumerate(languages)],
+        "none": [[] for _ in texts],
     }
-    assert set(expected) == set(INDICES)
-    for index, entries in expected.items():
-        table = pq.read_table(Paths(study).matches("base", 0, index), schema=MATCHES)
-        assert table["entries"].to_pylist() == entries, index
-        assert table["language"].to_pylist() == languages
-        assert sum(map(len, entries)) > 100
+
+
+def test_matches_equal_the_oracle(study: Path):
+    pool, files = read_pool(study, "base", 0), PoolFiles(Paths(study).curation("base", 0))
+    expected = slow_matches(study)
+    assert set(expected) == {*LISTS, "none"}
+    for choice, entries in expected.items():
+        table = pq.read_table(files.matches(choice, "pairs-00000"))  # type: ignore[arg-type]
+        wanted = pa.array([bool(found) or choice == "none" for found in entries])
+        assert table["entries"].to_pylist() == [found for found in entries if found or choice == "none"], choice
+        assert table["pair_id"].equals(pool["pair_id"].filter(wanted))
+        assert table["language"].equals(pool["language"].filter(wanted))
+        assert sum(map(len, entries)) > 100 or choice == "none"
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_thresholds_and_keep_probabilities_equal_the_oracle(name: str, study: Path):
+    pool, strategy = read_pool(study, "base", 0), STRATEGIES[name]
+    matched, languages = slow_matches(study)[strategy.metadata], pool["language"].to_pylist()
+    t, keep = curate_slowly(name, matched, languages, load_params(study).curation.t_en)
+    assert read_report(open_draw(study, "base", 0, name))["t"] == t
+    table = pq.read_table(Paths(study).curated("base", 0, name), schema=CURATED)
+    by_pair = dict(zip(pool["pair_id"].to_pylist(), keep, strict=True))
+    wanted = [by_pair[pair] for pair in table["pair_id"].to_pylist()]
+    assert table["keep_probability"].to_pylist() == pytest.approx(wanted, abs=1e-12) and len(wanted) > 50
+
+
+def test_match_rates_are_written_and_are_those_of_the_matches(study: Path):
+    written = pd.read_csv(study / "results" / "matches.csv").set_index(["mix", "seed", "list"])
+    rates = count_matched(study, load_params(study), "base", 0)
+    for choice in LISTS:
+        found = [entries for entries in slow_matches(study)[choice] if entries]
+        row = written.loc[("base", 0, choice)]
+        assert row[["pairs", "matched"]].tolist() == [PAIRS, len(found)]
+        assert row["entries"] == pytest.approx(sum(map(len, found)) / len(found))
+        of_list = rates[rates["list"] == choice]
+        assert of_list["language"].tolist() == ["en", "de", "ja"] and of_list["matched_pairs"].sum() == len(found)
+        assert (of_list["matched"] * of_list["pairs"]).sum() == pytest.approx(len(found))
 
 
 def test_curated_pools_hold_what_the_report_says(study: Path):
@@ -128,7 +181,7 @@ def test_curated_pools_hold_what_the_report_says(study: Path):
         assert kept == {row["language"]: row["kept"] for _, row in rows.iterrows() if row["kept"]}
         assert (rows[["pairs", "eligible", "matched", "drawn", "kept"]].diff(axis=1).iloc[:, 1:] <= 0).all(axis=None)
         assert pc.min(table["keep_probability"]).as_py() > 0
-    assert set(report["curation"]) == set(INDEX_OF)
+    assert set(report["curation"]) == set(STRATEGIES)
     assert set(pq.read_table(Paths(study).curated("base", 0, "english"))["language"].to_pylist()) == {"en"}
 
 
@@ -136,21 +189,22 @@ def test_the_recipes_thresholds_are_in_the_results(study: Path):
     written = pd.read_csv(study / "results" / "thresholds.csv", keep_default_na=False)
     report = pd.read_csv(study / "report.csv", keep_default_na=False)
     assert written["language"].tolist() == report.loc[report["curation"] == "isolated", "language"].tolist()
-    matches = pq.read_table(Paths(study).matches("base", 0, "isolated"))
-    balance = find_thresholds(matches, "isolated", load_params(study).curation.t_en)
     found = written[(written["mix"] == "base") & (written["seed"] == 0)].set_index("language")["t"].to_dict()
-    assert found == dict(zip(balance.groups, balance.t, strict=True))
+    assert found == read_report(open_draw(study, "base", 0, "isolated"))["t"]
 
 
 def test_steps_add_up(study: Path):
-    steps = summarise_steps(pd.read_csv(study / "report.csv"), "base", 0)
+    steps = load_steps(study, "base", 0)
     assert (steps.drop(columns="kept").sum(axis=1) == steps["kept"]).all()
-    assert (steps["pool"] == PAIRS).all()
-    assert steps.loc["english", "other languages"] == -PAIRS // 2 and steps.loc["merged", "other languages"] == 0
+    assert (steps["rows of the pool"] == PAIRS).all() and list(steps.index) == list(STRATEGIES)
+    assert steps.loc["english", "not in English"] == -PAIRS // 2 and steps.loc["merged", "not in English"] == 0
     assert steps.loc["raw", "kept"] == PAIRS // 2  # two texts an image
+    comparison = load_comparison(study, "base", 0)
+    assert comparison["kept"].to_dict() == steps["kept"].to_dict() and comparison.loc["english", "english_share"] == 1
 
 
-def test_nothing_depends_on_processes_shards_or_row_order(study: Path, tmp_path: Path):
+def test_nothing_depends_on_processes_shards_or_row_order(study: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(shard_runs, "run_tasks", run_tasks)
     root = make_study(tmp_path, processes=2)
     params = load_params(root)
     shutil.copytree(study / "data" / "metadata", root / "data" / "metadata")
@@ -158,15 +212,15 @@ def test_nothing_depends_on_processes_shards_or_row_order(study: Path, tmp_path:
     match_pools(root, params)
     balance_pools(root, params)
     for mixture in used_mixes(params):
-        for curation in INDEX_OF:
+        for curation in STRATEGIES:
             path, other = (Paths(at).curated(mixture, 0, curation) for at in (root, study))
             assert path.read_bytes() == other.read_bytes(), (mixture, curation)
 
 
 def test_grading_sees_the_file_names_go(study: Path):
-    grades = grade_curation(study, load_params(study), "base", 0).set_index(["curation", "noise"])
+    grades = grade_curation(study, "base", 0).set_index(["curation", "noise"])
     assert grades.loc[("raw", "file_name"), "before"] == pytest.approx(0.1)
-    for curation in set(INDEX_OF) - {"raw"}:
+    for curation in set(STRATEGIES) - {"raw"}:
         rows = grades.loc[curation]
         # no entry stands in IMG_0003.JPG: neither IMG_0003 nor JPG is a word
         assert rows.loc["file_name", "survived"] == rows.loc["file_name", "after"] == 0 < rows.loc["none", "survived"]
@@ -176,40 +230,38 @@ def test_grading_sees_the_file_names_go(study: Path):
 
 
 def test_grades_by_language_add_up_to_those_of_all(study: Path):
-    params = load_params(study)
-    grades = grade_languages(study, params, "base", 0, "isolated")
+    grades = grade_languages(study, "base", 0, "isolated")
     assert set(grades["language"]) == {"en", "de", "ja"} and grades["pairs"].sum() == PAIRS
-    whole = grade_curation(study, params, "base", 0).set_index(["curation", "noise"]).loc["isolated"]
+    whole = grade_curation(study, "base", 0).set_index(["curation", "noise"]).loc["isolated"]
     summed = grades.groupby("noise")[["pairs", "kept"]].sum()
     assert (summed["kept"] / summed["pairs"]).to_dict() == pytest.approx(whole["survived"].to_dict())
     assert (grades["kept"] <= grades["matched"]).all() and (grades["matched"] <= grades["pairs"]).all()
     with pytest.raises(InputError, match="'english' does not match every pair"):
-        grade_languages(study, params, "base", 0, "english")
+        grade_languages(study, "base", 0, "english")
 
 
 def test_counts_by_rank(study: Path):
-    counts = load_counts(study, load_params(study), "base", 0, "isolated")
+    counts = load_counts(study, "base", 0, "isolated")
     assert set(counts["group"]) == {"en", "de", "ja"}
     for _, rows in counts.groupby("group"):
         assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
         assert rows["count"].is_monotonic_decreasing and rows["count"].min() >= 1
-    matches = pq.read_table(Paths(study).matches("base", 0, "isolated"))
-    assert counts["count"].sum() == pc.sum(pc.list_value_length(matches["entries"])).as_py()
+    assert counts["count"].sum() == sum(map(len, slow_matches(study)["own"]))
     with pytest.raises(InputError, match="'raw' matches nothing"):
-        load_counts(study, load_params(study), "base", 0, "raw")
+        load_counts(study, "base", 0, "raw")
 
 
 def test_explain_gives_the_probability_that_the_pool_was_curated_with(study: Path):
-    params = load_params(study)
     table = pq.read_table(Paths(study).curated("base", 0, "isolated"), schema=CURATED)
     for row in table.slice(0, 5).to_pylist():
-        explained = explain_text(study, params, row["alt_text"], row["language"], "base", 0)
+        explained = explain_text(study, row["alt_text"], row["language"], "base", 0)
         assert explained["entry"].iloc[-1] == "(pair)"
         assert explained["keep"].iloc[-1] == pytest.approx(row["keep_probability"])
-    nothing = explain_text(study, params, "zzzzqqq", "en", "base", 0)
+    nothing = explain_text(study, "zzzzqqq", "en", "base", 0)
     assert len(nothing) == 1 and nothing["keep"].iloc[0] == 0
-    with pytest.raises(InputError, match="no metadata in 'xx'"):
-        explain_text(study, params, "a", "xx", "base", 0)
+    assert explain_text(study, "a", "xx", "base", 0)["decision"].iloc[-1] == "dropped: no metadata in this language"
+    with pytest.raises(InputError, match=r"no strategy 'isolatd'\. Did you mean 'isolated'"):
+        explain_text(study, "a", "en", "base", 0, "isolatd")
 
 
 def test_language_id_agrees_with_the_declared_language_where_texts_are_clean(study: Path):
@@ -224,26 +276,20 @@ def test_the_fasttext_package_labels_a_pools_texts_as_the_compiled_engine_does(s
     assert compared == [{"texts": 400, "same_label": 400, "same_probability": 400}]
 
 
-def test_either_engine_finds_the_languages_of_a_pool(study: Path):
-    params, found = load_params(study), []
+def test_language_id_replaces_the_declared_language_where_asked(study: Path, tmp_path: Path):
+    found = []
     for engine in ("compiled", "fasttext"):
+        root = make_study(tmp_path / engine)
+        shutil.copytree(study / "data" / "metadata", root / "data" / "metadata")
+        write_pool(root, "base")
+        params = load_params(root)
         curation = dataclasses.replace(params.curation, language="lid", lid_engine=engine)
-        found.append(load_pool(study, dataclasses.replace(params, curation=curation), "base", 0))
+        arms = {name: arm for name, arm in params.arms.items() if arm.mix == "base"}
+        match_pools(root, dataclasses.replace(params, curation=curation, arms=arms))
+        files = PoolFiles(Paths(root).curation("base", 0))
+        found.append(pq.read_table(files.matches("none", "pairs-00000"), columns=["pair_id", "language"]))
     assert found[0].equals(found[1]) and len(set(found[0]["language"].to_pylist())) > 1
-
-
-def test_language_id_replaces_the_declared_language_where_asked(tmp_path: Path):
-    root = make_study(tmp_path)
-    write_pool(root, "base")
-    text = (root / "params.yaml").read_text(encoding="utf-8").replace("language: declared", "language: lid")
-    (root / "params.yaml").write_text(text, encoding="utf-8")
-    params = load_params(root)
-    assert params.curation.language == "lid"
-    found = load_pool(root, params, "base", 0)
-    declared = read_pool(root, "base", 0)
-    assert set(found["language"].to_pylist()) <= {*params.languages, "other"}
-    assert not found["language"].equals(declared["language"])
-    assert found.drop_columns("language").equals(declared.drop_columns("language"))
+    assert not found[0]["language"].equals(read_pool(study, "base", 0)["language"])
 
 
 def test_texts_of_other_languages_meet_the_list_of_other(tmp_path: Path):
@@ -260,47 +306,52 @@ def test_texts_of_other_languages_meet_the_list_of_other(tmp_path: Path):
     report = balance_pools(root, params)
     other = report[(report["language"] == "other") & (report["curation"] == "isolated") & (report["mix"] == "base")]
     assert len(other) == 1 and other["matched"].iloc[0] > 0 and other["t"].iloc[0] > 0
-    steps = summarise_steps(report, "base", 0)
+    steps = load_steps(root, "base", 0)
     assert (steps.drop(columns="kept").sum(axis=1) == steps["kept"]).all()
 
 
 def test_pools_without_languages_ask_for_language_id(study: Path, tmp_path: Path):
     root = make_study(tmp_path)
-    params = load_params(root)
-    write_pool(root, "base")
+    write_pools(root)
     path = Paths(root).pool("base", 0) / "pairs-00000.parquet"
     table = pq.read_table(path)
     nameless = pa.array([None] * table.num_rows, pa.string())
     pq.write_table(table.set_column(4, POOL.field("language"), nameless), path)
-    with pytest.raises(InputError, match="language: lid"):
-        load_pool(root, params, "base", 0)
+    with pytest.raises(InputError, match=r"pairs-00000\.parquet: 900 pairs declare no language.*language: lid"):
+        match_pools(root, load_params(root))
 
 
-def test_missing_and_truncated_files_are_named(tmp_path: Path):
+def test_missing_and_truncated_files_are_named(study: Path, tmp_path: Path):
     root = make_study(tmp_path)
     params = load_params(root)
     with pytest.raises(InputError, match=r"no pairs-\*\.parquet"):
         match_pools(root, params)
     write_pools(root)
-    with pytest.raises(InputError, match=r"parquet: no such file.*metadata|metadata.*no such file"):
+    with pytest.raises(InputError, match=r"parquet: no such metadata|metadata.*no such"):
         match_pools(root, params)
-    with pytest.raises(InputError, match=r"matches.*no such file"):
-        balance_pools(root, params)
-    path = Paths(root).pool("base", 0) / "pairs-00000.parquet"
+    with pytest.raises(InputError, match=r"isolated: not curated here.*dvc repro"):
+        open_draw(root, "base", 0, "isolated")
+    shutil.copytree(study / "data" / "metadata", root / "data" / "metadata")
+    path = Paths(root).pool(used_mixes(params)[0], 0) / "pairs-00000.parquet"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"pairs-00000\.parquet: not a whole Parquet file"):
+    with pytest.raises(InputError, match=r"no pool is known here.*Delete it and run `dvc repro pool`"):
         match_pools(root, params)
 
 
-def test_matches_of_another_draw_are_refused(study: Path, tmp_path: Path):
+def test_balancing_takes_up_what_matching_left_and_makes_what_is_gone(study: Path, tmp_path: Path):
+    """A killed stage resumes; one whose matches are gone makes them again, to the same pools."""
     root = make_study(tmp_path)
+    for name in ("metadata", "pool"):
+        shutil.copytree(study / "data" / name, root / "data" / name)
     params = load_params(root)
-    write_pools(root)
-    write_pools(root, shuffle=True)
-    for mixture in used_mixes(params):
-        for index in INDICES:
-            target = Paths(root).matches(mixture, 0, index)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(Paths(study).matches(mixture, 0, index).read_bytes())
-    with pytest.raises(InputError, match="not of this pool"):
-        balance_pools(root, params)
+    match_pools(root, params)
+    matched = {path: path.stat().st_mtime_ns for path in Paths(root).curations.rglob("matches/*/*.parquet")}
+    gone = min(matched)
+    gone.unlink()
+    balance_pools(root, params)
+    after = {path: path.stat().st_mtime_ns for path in matched}
+    assert {path: stamp for path, stamp in after.items() if path != gone} == {
+        path: stamp for path, stamp in matched.items() if path != gone
+    }
+    for path in Paths(study).curated("base", 0, "raw").parent.glob("*.parquet"):
+        assert (Paths(root).curated("base", 0, path.stem)).read_bytes() == path.read_bytes()

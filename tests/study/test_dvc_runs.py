@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mc2lib.engine.lock import claim
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.study.dvc_runs import (
@@ -285,6 +286,8 @@ def test_clean_removes_what_the_study_made_and_nothing_else(tmp_path: Path) -> N
         mine[tmp_path / name] = name
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}" if name.endswith("ipynb") else name)
+    with claim(tmp_path / "data" / "curation"):
+        (tmp_path / "data" / "curation" / "base").mkdir()
     (tmp_path / "reports" / "0_pool.ipynb").write_text('{"metadata": {"papermill": {}}}')
     assert clean(tmp_path) == 0
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("[dr]*/**/*") if path.is_file()}

@@ -15,12 +15,12 @@ from PIL import Image
 
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
-from mc2lib.io.drawings import write_shard
 from mc2lib.io.files import write_json, write_table
 from mc2lib.io.study_paths import Paths
+from mc2lib.io.tars import write_images
 from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
 from mc2lib.study import evaluate_stage
-from mc2lib.study.evaluate_stage import COLUMNS, METRICS, arrange, evaluate_arm, evaluate_controls, evaluate_encoder
+from mc2lib.study.evaluate_stage import COLUMNS, METRICS, arrange, evaluate_arm, evaluate_encoder
 
 STUDY = Path(__file__).parents[2]
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
@@ -84,7 +84,7 @@ def study(tmp_path):
         write_table(images, paths.evaluation(seed) / "images.parquet", EVALUATION_IMAGES)
         write_table(texts, paths.evaluation(seed) / "texts.parquet", EVALUATION_TEXTS)
         drawings = [("three/red", png((200, 0, 0))), ("three/green", png((0, 200, 0)))]
-        write_shard(iter(drawings), paths.pool("base", seed) / "images-00000.tar")
+        write_images(drawings, paths.pool("base", seed) / "images-00000.tar")
     return tmp_path, params
 
 
@@ -145,30 +145,6 @@ def test_a_run_that_does_not_say_what_it_saw_is_named(study, monkeypatch):
         evaluate_arm(root, params, "small-english")
 
 
-def test_controls(study):
-    root, params = study
-    table = evaluate_controls(root, params)
-    chance, pixels = table[table["arm"] == "chance"], table[table["arm"] == "pixel neighbour"]
-    assert value(chance, "en_top1") == value(chance, "top1", "de") == pytest.approx(1 / 3)
-    assert value(chance, "world_t2i_r1") == pytest.approx(2 / 6)
-    assert value(pixels, "en_top1") == value(pixels, "world_top1") == 1.0  # the darker red is nearest to red
-    assert value(pixels, "en_unseen_top1") == 0.0
-    written = json.loads((root / "results/controls.json").read_text())
-    assert written["pixel_neighbour"]["en_top1"] == 1.0
-    assert (root / "results/controls.csv").exists()
-
-
-def test_transparent_drawings_are_seen_over_white(study):
-    root, params = study
-    # A wholly transparent red is white: as far from the red as from the green, so it helps neither.
-    for seed in params.seeds:
-        drawings = [("three/red", png((255, 0, 0), alpha=0)), ("three/green", png((0, 200, 0)))]
-        write_shard(iter(drawings), Paths(root).pool("base", seed) / "images-00000.tar")
-    table = evaluate_controls(root, params)
-    red_and_green = value(table[table["arm"] == "pixel neighbour"], "en_top1")
-    assert red_and_green == 0.5 + 0.5 * (2 * 255**2 < 255**2 + 200**2)
-
-
 def test_a_diverged_run_is_named():
     encoder = Painter("en")
     encoder.encode_images = lambda images: np.full((len(images), 3), np.nan, np.float32)
@@ -184,20 +160,6 @@ def test_an_unknown_arm_is_named_with_the_near_miss(study):
 def test_a_missing_run_is_named(study):
     with pytest.raises(InputError, match=r"small-english.0: no finished run here .*Train it to its end first"):
         evaluate_arm(*study, "small-english")
-
-
-def test_a_missing_evaluation_file_is_named(study):
-    root, params = study
-    (Paths(root).evaluation(1) / "texts.parquet").unlink()
-    with pytest.raises(InputError, match=r"evaluation.1.texts\.parquet: no such file"):
-        evaluate_controls(root, params)
-
-
-def test_missing_shards_are_named(study):
-    root, params = study
-    (Paths(root).pool("base", 0) / "images-00000.tar").unlink()
-    with pytest.raises(InputError, match=r"no images-\*\.tar.*dvc repro pool"):
-        evaluate_controls(root, params)
 
 
 def test_texts_that_lack_a_language_are_refused():

@@ -1,4 +1,4 @@
-"""Damaged and random files: a reader gives what it holds, counts what it skips, or raises InputError, and no more."""
+"""Damaged and random files: a reader gives what it can, counts what it skips, or raises InputError."""
 
 from __future__ import annotations
 
@@ -14,20 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mc2lib.errors import InputError
-from mc2lib.pipeline.build_metadata.dumps import (
-    Part,
-    Tally,
-    read_articles,
-    read_namespaces,
-    read_offsets,
-    read_pages,
-    split_dump,
-)
+from mc2lib.pipeline.build_metadata.dump_parts import read_offsets, split_dump
+from mc2lib.pipeline.build_metadata.dumps import Part, Tally, read_articles, read_namespaces, read_pages
 from mc2lib.pipeline.build_metadata.pageviews import count_views
+from mc2lib.pipeline.build_metadata.source_files import read_lemmas
 from mc2lib.pipeline.build_metadata.token_counts import LEAST_BUDGET
-from mc2lib.pipeline.build_metadata.wikipedia import read_lemmas
 from mc2lib.pipeline.build_metadata.wordnets import read_wndb, read_wordnets
-from mc2lib.recipe.metadata.wikitext import link_names, plain_text
+from mc2lib.recipe.metadata.wikitext.markup_names import link_names
+from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 from tests.pipeline.build_metadata.test_dumps import HEAD, TAIL, page
 from tests.pipeline.build_metadata.test_wikipedia import LMF
 

@@ -9,12 +9,13 @@ from PIL import Image
 
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
-from mc2lib.io.drawings import decode, read_shards
 from mc2lib.io.files import read_table
+from mc2lib.io.image_decoder import decode_pixels
 from mc2lib.io.study_paths import Paths
+from mc2lib.io.tars import read_shards
 from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, TRUTH
 from mc2lib.study.pool_stage import draw_pools, render_drawings, render_icon
-from mc2lib.trainer.vocabulary import load_text_encoder, make_vocabularies
+from mc2lib.study.vocabularies import make_vocabularies
 from tests.tiny import write_study
 
 
@@ -51,9 +52,9 @@ def test_nothing_evaluated_was_trained_on(study):
     _, params, paths = study
     for mix in params.pool.mixes:
         shards = read_shards([paths.pool(mix, 0) / "images-00000.tar"])
-        trained = {pixels.tobytes() for pixels in decode(list(shards.values()), "train")}
+        trained = {pixels.tobytes() for pixels in decode_pixels(list(shards.values()), "train")}
         images = read_table(paths.evaluation(0) / "images.parquet", EVALUATION_IMAGES).to_pandas()
-        assert not trained & {pixels.tobytes() for pixels in decode(images["png"].tolist(), "test")}
+        assert not trained & {pixels.tobytes() for pixels in decode_pixels(images["png"].tolist(), "test")}
         assert set(images["style"]) == set(params.pool.held_out_styles)
         assert not {key.split("/")[0] for key in shards} & set(params.pool.held_out_styles)
         unseen = set(images.loc[~images["seen"], "concept"])
@@ -130,22 +131,3 @@ def test_a_full_disk_is_said_before_work_begins(study, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10})())
     with pytest.raises(InputError, match=r"GB free on this disk"):
         draw_pools(root, params)
-
-
-def test_vocabularies_of_all_kinds_load(study):
-    _, _, paths = study
-    for kind in ("gemma", "pool", "bytes"):
-        encoder = load_text_encoder(paths, "base", 0, kind)
-        assert encoder(["apple", "Appleding"], 16).max() < encoder.vocabulary
-
-
-def test_a_changed_tokenizer_is_refused(tmp_path):
-    write_study(tmp_path)
-    params = load_params(tmp_path)
-    render_drawings(tmp_path, params)
-    draw_pools(tmp_path, params)
-    make_vocabularies(tmp_path, params)
-    source = tmp_path / "data" / "sources" / "tokenizers" / "gemma.json"
-    source.write_text(source.read_text() + "\n")
-    with pytest.raises(InputError, match=r"not the tokenizer"):
-        load_text_encoder(Paths(tmp_path), "base", 0, "gemma")

@@ -10,18 +10,17 @@ import pytest
 from mc2lib.io.code_digest import PACKAGE, code_digest
 from mc2lib.io.config import load_params
 from mc2lib.io.files import read_json
-from mc2lib.pipeline.train import POOL_CODE
-from mc2lib.trainer.launch import CODE
+from mc2lib.trainer.recipe import CODE, FILE_CODE, POOL_CODE
 from tests.conftest import run
+from tests.study.test_train_stage import ARM, make_study
 from tests.test_architecture import reached
-from tests.trainer.test_launch import ARM, make_study
 
 #: What training imports and its weights do not follow from: it names, reads and writes, starts processes, or gives
 #: what a fingerprint holds by its content (parameters, the tars of a pool, the columns of a file).
 NOT_IN_IT = {
-    "errors", "languages", "params", "schemas", "sections", "engine.lock", "engine.machine", "engine.shard_runs",
-    "engine.tasks",
-    "io.code_digest", "io.config", "io.files", "io.provenance", "io.pools.readers", "io.pools.text_fields",
+    "errors", "languages", "params", "schemas", "sections", "engine.lock", "engine.machine", "engine.progress",
+    "engine.shard_runs", "engine.tasks",
+    "io.code_digest", "io.config", "io.files", "io.provenance", "io.pools",
     "io.study_paths",
 }  # fmt: skip
 
@@ -32,19 +31,21 @@ def covered(module: str, parts: tuple[str, ...]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("entries", "parts"),
+    ("own", "other", "parts"),
     [
-        (("trainer.rank", "trainer.launch"), CODE),
-        (("trainer.pool_rank", "pipeline.train"), POOL_CODE),
+        ("trainer.file_stream", "trainer.pool_stream", CODE + FILE_CODE),
+        ("trainer.pool_stream", "trainer.file_stream", CODE + POOL_CODE),
     ],
 )
-def test_the_digest_holds_all_that_training_imports(entries: tuple[str, ...], parts: tuple[str, ...]) -> None:
-    found = {module for entry in entries for module in reached(entry)} - NOT_IN_IT
-    found = {module for module in found if not module.endswith("__init__")}
-    assert set(entries) < found and not {module for module in found if not covered(module, parts)}
+def test_the_digest_holds_all_that_training_imports(own: str, other: str, parts: tuple[str, ...]) -> None:
+    """All that a rank imports but what it reads other data with, and what starts the ranks."""
+    found = reached("trainer.rank", without=other) | reached("trainer.launch")
+    found = {module for module in found if not covered(module, tuple(NOT_IN_IT)) and not module.endswith("__init__")}
+    assert own in found and not {module for module in found if not covered(module, parts)}
     # and nothing else: other code may change without training again
     modules = {".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
     assert not {module for module in modules - found if covered(module, parts) and not module.endswith("__init__")}
+    assert not [part for part in parts if part.startswith(("study", "pipeline"))]
 
 
 def copy_package(folder: Path, path: str, old: str, new: str) -> Path:
@@ -70,8 +71,8 @@ def test_an_edit_of_code_is_another_run_and_an_edit_of_prose_is_not(
     tmp_path: Path, path: str, old: str, new: str, same: bool
 ) -> None:
     edited = copy_package(tmp_path, path, old, new) / "mc2lib"
-    assert (code_digest(*CODE, package=edited) == code_digest(*CODE)) == same
-    assert (code_digest(*POOL_CODE, package=edited) == code_digest(*POOL_CODE)) == same
+    for parts in (CODE + FILE_CODE, CODE + POOL_CODE):
+        assert (code_digest(*parts, package=edited) == code_digest(*parts)) == same
 
 
 def test_a_finished_run_is_trained_again_after_an_edit_of_code_only(tmp_path: Path) -> None:
@@ -82,8 +83,8 @@ def test_a_finished_run_is_trained_again_after_an_edit_of_code_only(tmp_path: Pa
         tmp_path / "prose", "recipe/training/budget.py", '"""One run\'s size."""', '"""Size of a run."""'
     )
     code = copy_package(tmp_path / "code", "recipe/training/optimisation.py", "math.log(100.0)", "math.log(50.0)")
-    script = "import sys, pathlib; from mc2lib.io import config; from mc2lib.trainer import launch"
-    script += f"; root = pathlib.Path(sys.argv[1]); launch.train_arm(root, config.load_params(root), '{ARM}')"
+    script = "import sys, pathlib; from mc2lib.io import config; from mc2lib.study import train_stage"
+    script += f"; root = pathlib.Path(sys.argv[1]); train_stage.train_arm(root, config.load_params(root), '{ARM}')"
     digests, outputs = [], []
     for library in (PACKAGE.parent, prose, code):
         done = run("-c", script, str(root), cwd=library)

@@ -1,1 +1,1 @@
-"""The paper's benchmarks: one small file per set, which reads its official layout from a folder."""
+"""Benchmarks: what one is, all of them by name, and readers of sets that the paper does not fix."""

@@ -12,10 +12,10 @@ import pyarrow as pa
 from mc2lib.errors import InputError
 from mc2lib.io.benchmarks.benchmark_set import Benchmark, Captions, Retrieval, Rows, digest_of
 from mc2lib.io.benchmarks.webdatasets import TarImages
-from mc2lib.io.curated_pool import pool_identity, read_held_out, read_matches, read_report
+from mc2lib.io.curated_pool import CuratedPool, pool_identity, read_held_out, read_matches, read_report
 from mc2lib.io.epoch_draws import is_held_out
 from mc2lib.io.files import digest
-from mc2lib.io.pools.readers import PoolSource
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.tars import IMAGES, read_members, split_name
 
 COLUMNS = ["pair_id", "image_id", "image", "alt_text", "language"]
@@ -25,7 +25,7 @@ FEWEST = 10
 MOST = 10_000
 
 
-def open_held_out(source: PoolSource, out: Path, run: Path | None = None) -> Benchmark:
+def open_held_out(source: PoolSource, pool: CuratedPool, run: Path | None = None) -> Benchmark:
     """What a pool held out of training, decontaminated: no image and no text of it is in any training stream.
 
     A text that a training image has too is dropped, whatever its case, width or blanks; an image whose texts are all
@@ -33,32 +33,32 @@ def open_held_out(source: PoolSource, out: Path, run: Path | None = None) -> Ben
 
     Args:
         source: the pool, which holds the images.
-        out: where it was curated, and trained on with images held out.
+        pool: as a strategy curated it, and a run trained on it with images held out.
         run: that is measured, if it is one of this library: it must have been trained with these images held out.
 
     Raises:
         InputError: nothing is held out or left, the run was trained on another pool or on all of this one, or the pool
             holds no tars with the images.
     """
-    share = read_held_out(out)
+    share = read_held_out(pool)
     if not share:
         fault = "no images are held out of training here"
         remedy = (
-            "Train with `make train`, which holds 0.01 of them out; a pool that was trained on whole wants a new OUT."
+            "Train with `make train`, which holds 0.01 of them out; a pool that was trained on whole needs a new OUT."
         )
-        raise InputError(str(out), fault, remedy)
+        raise InputError(str(pool), fault, remedy)
     if run is not None:
-        _require_trained_without(run, out)
-    held, known, counted = _split_pairs(out, share)
+        _require_trained_without(run, pool)
+    held, known, counted = _split_pairs(pool, share)
     pairs = held.filter(pa.array([_text_key(text) not in known for text in held["alt_text"].to_pylist()], pa.bool_()))
     images = np.unique(pairs["image_id"].to_numpy())[:MOST]
     pairs = pairs.filter(pa.array(np.isin(pairs["image_id"].to_numpy(), images)))
     if not len(pairs):
         fault = f"of {len(held):,} held-out pairs none is left whose text no training image has"
-        raise InputError(str(out), fault, "Hold out a larger share: make train ARGS='--hold-out 0.05' into a new OUT.")
+        raise InputError(str(pool), fault, "Hold out a larger share: make train ARGS='--hold-out 0.05' into a new OUT.")
     captions, small = _by_language(pairs, images)
     if not captions:
-        raise InputError(str(out), f"no language has {FEWEST} held-out images", "Hold out more of a larger pool.")
+        raise InputError(str(pool), f"no language has {FEWEST} held-out images", "Hold out more of a larger pool.")
     remarks = [
         f"{share:g} of the images are held out: {len(images):,} images with {len(pairs):,} texts; "
         f"{len(held) - len(pairs):,} further texts are in training too, or of too many images; "
@@ -68,43 +68,43 @@ def open_held_out(source: PoolSource, out: Path, run: Path | None = None) -> Ben
         remarks.append(f"not measured, with fewer than {FEWEST} images: {', '.join(small)}")
     where = zip(pairs["shard"].to_pylist(), pairs["image"].to_pylist(), strict=True)
     place = dict(zip(pairs["image_id"].to_pylist(), where, strict=True))
-    found = _find_images(source, out, [place[image] for image in images.tolist()])
-    annotations = digest_of([digest(pool_identity(out)), *map(str, pairs["pair_id"].to_pylist())])
+    found = _find_images(source, pool, [place[image] for image in images.tolist()])
+    annotations = digest_of([digest(pool_identity(pool)), *map(str, pairs["pair_id"].to_pylist())])
     task = Retrieval(tuple(sorted(captions)), captions.__getitem__)
-    return Benchmark("held-out", str(out), found, task, annotations, tuple(remarks))
+    return Benchmark("held-out", str(pool), found, task, annotations, tuple(remarks))
 
 
-def _require_trained_without(run: Path, out: Path) -> None:
+def _require_trained_without(run: Path, pool: CuratedPool) -> None:
     """A run's recipe holds the digest of the pool as it trained on it, held-out share included."""
     recipe = run / "recipe.json"
-    if not recipe.exists() or digest(pool_identity(out)) not in recipe.read_text(encoding="utf-8"):
-        fault = f"was not trained on {out} with these images held out, so its measures would mean nothing"
+    if not recipe.exists() or digest(pool_identity(pool)) not in recipe.read_text(encoding="utf-8"):
+        fault = f"was not trained on {pool} with these images held out, so its measures would mean nothing"
         raise InputError(str(run), fault, "Give the POOL and OUT that it was trained on, or train a new RUN.")
 
 
-def _split_pairs(out: Path, share: float) -> tuple[pa.Table, set[bytes], int]:
+def _split_pairs(pool: CuratedPool, share: float) -> tuple[pa.Table, set[bytes], int]:
     """The held-out pairs with their shard; the keys of the texts of all others that a held-out pair may share."""
-    names = read_report(out)["shards"]
-    tables = [_held(out, name, place, share) for place, name in enumerate(names)]
+    names = read_report(pool)["shards"]
+    tables = [_held(pool, name, place, share) for place, name in enumerate(names)]
     held = pa.concat_tables(tables)
     wanted = {_text_key(text) for text in held["alt_text"].to_pylist()}
     known: set[bytes] = set()
     count = 0
     for name in names:
-        texts, mask = _read(out, name, share)
+        texts, mask = _read(pool, name, share)
         trained = texts.filter(pa.array(~mask))["alt_text"]
         count += len(trained)
         known |= {key for key in map(_text_key, trained.to_pylist()) if key in wanted}
     return held, known, count
 
 
-def _read(out: Path, name: str, share: float) -> tuple[pa.Table, np.ndarray]:
-    table = read_matches(out, name, columns=COLUMNS)
+def _read(pool: CuratedPool, name: str, share: float) -> tuple[pa.Table, np.ndarray]:
+    table = read_matches(pool, name, columns=COLUMNS)
     return table, is_held_out(table["image_id"].to_numpy(), share)
 
 
-def _held(out: Path, name: str, place: int, share: float) -> pa.Table:
-    table, mask = _read(out, name, share)
+def _held(pool: CuratedPool, name: str, place: int, share: float) -> pa.Table:
+    table, mask = _read(pool, name, share)
     held = table.filter(pa.array(mask))
     return held.append_column("shard", pa.array(np.full(len(held), place, np.int32)))
 
@@ -128,7 +128,7 @@ def _by_language(pairs: pa.Table, images: Rows) -> tuple[dict[str, Captions], li
     return captions, small
 
 
-def _find_images(source: PoolSource, out: Path, order: list[tuple[int, str]]) -> TarImages:
+def _find_images(source: PoolSource, pool: CuratedPool, order: list[tuple[int, str]]) -> TarImages:
     """The images of (shard, key), found in the headers of the pool's tars.
 
     Raises:
@@ -137,7 +137,7 @@ def _find_images(source: PoolSource, out: Path, order: list[tuple[int, str]]) ->
     tars_of = {shard.name: shard.images for shard in source.shards}
     paths: list[Path] = []
     places: dict[tuple[int, str], tuple[int, str]] = {}
-    for number, name in enumerate(read_report(out)["shards"]):
+    for number, name in enumerate(read_report(pool)["shards"]):
         of_shard = {key for place, key in order if place == number}
         if not of_shard:
             continue

@@ -27,7 +27,7 @@ from mc2lib.io.benchmarks.benchmark_set import (
     require_templates,
     require_texts,
 )
-from mc2lib.io.benchmarks.imagenet import list_class_folders
+from mc2lib.io.benchmarks.paper.imagenet import list_class_folders
 from mc2lib.io.benchmarks.table_images import ParquetImages, ParquetRows
 
 CAPTION_FILES = ("captions.jsonl", "captions.csv")

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.benchmarks import (
+from mc2lib.io.benchmarks import webdatasets
+from mc2lib.io.benchmarks.benchmark_set import Benchmark
+from mc2lib.io.benchmarks.own import open_own
+from mc2lib.io.benchmarks.paper import (
     aligned_captions,
     babel_imagenet,
     cvqa,
@@ -17,12 +20,9 @@ from mc2lib.io.benchmarks import (
     geode,
     gldv2,
     imagenet,
-    webdatasets,
     xflickr_co,
     xm3600,
 )
-from mc2lib.io.benchmarks.benchmark_set import Benchmark
-from mc2lib.io.benchmarks.own import open_own
 
 #: The name of all that the paper reports.
 PAPER = "paper"

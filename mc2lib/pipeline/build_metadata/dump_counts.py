@@ -1,4 +1,4 @@
-"""A part of a dump, from its articles to counts of its words and pairs."""
+"""From the articles of a part of a dump to counts of their words and pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from mc2lib.pipeline.build_metadata.dumps import Article, Part, Tally, read_articles
 from mc2lib.pipeline.build_metadata.token_counts import count_language
 
-#: Characters of articles counted at once: small beside any budget.
+#: How many characters of articles are counted at once: few compared with any budget.
 BATCH = 1 << 21
 
 
@@ -19,14 +19,17 @@ def count_part(dump: Path, part: Part, folder: Path, budget: int, language: str,
 
     Args:
         dump: the dump's file.
-        part: bytes of it, see `mc2lib.pipeline.build_metadata.dumps.split_dump`.
-        folder, budget, language, segmenter: see `mc2lib.pipeline.build_metadata.token_counts.count_language`.
+        part: the bytes to read, see `mc2lib.pipeline.build_metadata.dump_parts.split_dump`.
+        folder: where the counts go.
+        budget: bytes that counting may take.
+        language: metadata language.
+        segmenter: see `mc2lib.recipe.metadata.segment.make_segmenter`.
 
     Returns:
-        what became of the pages.
+        What became of the pages.
 
     Raises:
-        InputError: the dump is missing, truncated or none; see `count_language` too.
+        InputError: the dump is missing, truncated or not a dump; see `count_language` too.
     """
     tally = Tally()
     texts = _batches(read_articles(dump, part, tally=tally))

@@ -1,44 +1,47 @@
 """Wikipedia's dumps, streamed: `<lang>wiki-<date>-pages-articles(-multistream).xml.bz2` into articles.
 
-Nothing is unpacked to disk, and memory stays within one page and one chunk. Pages are cut as bytes, from `<page>`
-to `</page>`, and each is parsed by itself: what is malformed in one costs that page and is told by name.
-A multistream dump is many bz2 streams of whole pages, one after the other, so parts of it can be read apart.
+Nothing is unpacked to disk, and memory holds no more than one page and one chunk. Pages are cut as bytes, from `<page>`
+to `</page>`, and each is parsed by itself: malformed XML costs its page only, and the page is reported by name.
+A multistream dump is a sequence of bz2 streams of whole pages, so parts of it can be read independently.
 """
 
 from __future__ import annotations
 
 import bz2
-import itertools
 import re
 import xml.etree.ElementTree as ElementTree
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import BinaryIO
 
 from mc2lib.errors import InputError
-from mc2lib.recipe.metadata.wikitext import LinkNames, link_names, plain_text
+from mc2lib.recipe.metadata.wikitext.markup_names import LinkNames, link_names
+from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 
-#: Compressed bytes read at once, and bytes unpacked at once.
+#: How many compressed bytes are read at once, and how many bytes are unpacked at once.
 READ_BYTES = 1 << 18
 UNPACKED_BYTES = 1 << 21
-#: Bytes of one page's XML; MediaWiki itself refuses wikitext of more than 2 MiB.
+#: The most bytes of one page's XML; MediaWiki itself refuses wikitext of more than 2 MiB.
 PAGE_BYTES = 50_000_000
-#: How far a dump may expand: real ones do 3 to 10 times, the densest blocks of a bot's articles some 40 times.
+#: How far a dump may expand, beyond a number of bytes that is free: real dumps expand 3 to 10 times, and the densest
+#: blocks of articles by bots some 40 times.
 EXPANSION = 500
 EXPANSION_FREE = 1 << 28
-#: Faulty pages that a tally names; the others it only counts.
+#: How many faulty pages a tally names; others it only counts.
 NAMED_FAULTS = 100
-
-_STREAM = re.compile(rb"BZh[1-9]1AY&SY")
 _TITLE = re.compile(rb"<title>([^<]*)</title>")
 _OPEN, _CLOSE = b"<page>", b"</page>"
 
 
 @dataclass(frozen=True)
 class Article:
-    """One article: its title, and its text as plain paragraphs, one a line."""
+    """One article.
+
+    Args:
+        title: of the page.
+        text: plain paragraphs, one per line.
+    """
 
     title: str
     text: str
@@ -46,7 +49,12 @@ class Article:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of the article namespace that is no redirect, in wiki markup."""
+    """One page of the article namespace that is not a redirect.
+
+    Args:
+        title: of the page.
+        markup: wikitext.
+    """
 
     title: str
     markup: str
@@ -54,7 +62,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Part:
-    """The compressed bytes [start, stop) of a dump: whole bz2 streams."""
+    """The compressed bytes [start, stop) of a dump: whole bz2 streams.
+
+    Args:
+        start: the first byte.
+        stop: the byte after the last.
+    """
 
     start: int
     stop: int
@@ -62,14 +75,26 @@ class Part:
 
 @dataclass
 class Tally:
-    """What became of a dump's pages; `faults` names up to 100 that were skipped, and why."""
+    """What became of the pages of a dump.
+
+    Args:
+        articles: pages that were read.
+        redirects: pages that were skipped as redirects.
+        other_namespaces: pages that were skipped as no articles.
+        malformed: pages that were skipped as malformed.
+        oversized: pages that were skipped as too large.
+        invalid_utf8: articles with bytes that had to be replaced.
+        compressed_bytes: read from the file.
+        xml_bytes: unpacked.
+        faults: names up to 100 skipped pages, and why they were skipped.
+    """
 
     articles: int = 0
     redirects: int = 0
     other_namespaces: int = 0
     malformed: int = 0
     oversized: int = 0
-    invalid_utf8: int = 0  # of the articles: those with bytes that were replaced
+    invalid_utf8: int = 0
     compressed_bytes: int = 0
     xml_bytes: int = 0
     faults: list[str] = field(default_factory=list)
@@ -81,7 +106,14 @@ class Tally:
         self.faults = (self.faults + other.faults)[:NAMED_FAULTS]
 
     def fault(self, kind: str, title: str, offset: int, why: str) -> None:
-        """Count a page that is skipped (`malformed` or `oversized`), and name it."""
+        """Count a page that is skipped, and name it.
+
+        Args:
+            kind: `malformed` or `oversized`.
+            title: of the page, if it is known.
+            offset: of the page in the XML, bytes.
+            why: it is skipped.
+        """
         setattr(self, kind, getattr(self, kind) + 1)
         if len(self.faults) < NAMED_FAULTS:
             self.faults.append(f"{title or 'page without title'} (byte {offset:,} of the XML): {why}")
@@ -96,19 +128,19 @@ def read_articles(
     lists: bool = False,
     page_bytes: int = PAGE_BYTES,
 ) -> Iterator[Article]:
-    """The articles of a dump, as plain text, in its order; those without text are left out of what is given.
+    """Read the articles of a dump as plain text, in its order; those without text are not given.
 
     Args:
         path: a dump, `.xml.bz2`.
-        part: the part of it to read, of `split_dump`; None: all of it.
-        tally: counts what was read and skipped, as far as the reading has come.
-        names: what link prefixes mean; None: read from the head of the dump.
-        lists: whether the items of lists are kept.
+        part: the part of it to read, see `split_dump`; None for all of it.
+        tally: counts what has been read and skipped so far.
+        names: what link prefixes mean; None to read that from the head of the dump.
+        lists: whether to keep the items of lists.
         page_bytes: a page with more XML is skipped and named.
 
     Raises:
-        InputError: the dump is missing, truncated, not bz2, or expands without end; after all articles before
-            that place were given.
+        InputError: the dump is missing, truncated, not bz2, or expands without limit; all articles before that place
+            are given first.
 
     Source: MetaCLIP 2, §3.1.
     """
@@ -122,13 +154,16 @@ def read_articles(
 def read_pages(
     path: Path, part: Part | None = None, *, tally: Tally | None = None, page_bytes: int = PAGE_BYTES
 ) -> Iterator[Page]:
-    """The pages of the article namespace that are no redirects, in wiki markup.
+    """Read the pages of the article namespace that are not redirects, in wiki markup.
 
     Args:
-        path, part, tally, page_bytes: as `read_articles` has them.
+        path: a dump, `.xml.bz2`.
+        part: see `read_articles`.
+        tally: see `read_articles`.
+        page_bytes: see `read_articles`.
 
     Raises:
-        InputError: as `read_articles` does.
+        InputError: see `read_articles`.
     """
     tally = Tally() if tally is None else tally
     chunks = read_xml(path, part, tally=tally)
@@ -141,18 +176,17 @@ def read_pages(
             yield page
 
 
-# ---------------------------------------------------------------------- bz2
-
-
 def read_xml(path: Path, part: Part | None = None, *, tally: Tally | None = None) -> Iterator[bytes]:
-    """The XML of a dump or of a part of it, in chunks of at most 2 MiB; all bz2 streams, one after the other.
+    """Read the XML of a dump or of a part of it, all bz2 streams in sequence, in chunks of at most 2 MiB.
 
     Args:
-        path, part, tally: as `read_articles` has them; the tally counts bytes.
+        path: any file of bz2 streams.
+        part: see `read_articles`.
+        tally: counts bytes.
 
     Raises:
-        InputError: the file is missing, ends within a stream, holds something that is no bz2 stream, does not
-            fit the part, or expands more than 500-fold.
+        InputError: the file is missing, ends within a stream, contains something that is not a bz2 stream, does not fit
+            the part, or expands more than 500-fold.
     """
     tally = Tally() if tally is None else tally
     if not path.is_file():
@@ -174,13 +208,13 @@ def read_xml(path: Path, part: Part | None = None, *, tally: Tally | None = None
                 raise InputError(
                     str(path),
                     f"{consumed:,} bytes from byte {part.start:,} expand to more than {unpacked:,}",
-                    "No real dump does: fetch it again from an official mirror.",
+                    "No real dump does that: fetch it again from an official mirror.",
                 )
             yield chunk
 
 
 def _unpack(content: BinaryIO, path: Path, part: Part) -> Iterator[tuple[int, bytes]]:
-    """(compressed bytes used, unpacked chunk) of the streams of a part; each stream is held to its checksum."""
+    """Yield (compressed bytes used, unpacked chunk) of the streams of a part, and verify the checksum of each."""
     left = part.stop - part.start
     data = b""
     while left or data:
@@ -211,8 +245,8 @@ def _truncated(path: Path, begin: int, stop: int) -> InputError:
     if stop < size:
         return InputError(
             str(path),
-            f"a bz2 stream from byte {begin:,} goes on past byte {stop:,}, where its part ends",
-            "Split the dump again: its index is another dump's.",
+            f"a bz2 stream from byte {begin:,} continues past byte {stop:,}, where its part ends",
+            "Split the dump again: its index belongs to another dump.",
         )
     return InputError(
         str(path),
@@ -221,11 +255,8 @@ def _truncated(path: Path, begin: int, stop: int) -> InputError:
     )
 
 
-# ---------------------------------------------------------------------- pages
-
-
 def _until_end(chunks: Iterator[bytes], path: Path) -> Iterator[bytes]:
-    """The chunks, held to the end of the dump's XML: a file may be cut just between two bz2 streams."""
+    """Yield the chunks, and check that the XML ends: a file may be cut off exactly between two bz2 streams."""
     tail = b""
     for chunk in chunks:
         yield chunk
@@ -239,9 +270,9 @@ def _until_end(chunks: Iterator[bytes], path: Path) -> Iterator[bytes]:
 
 
 def _cut_pages(chunks: Iterator[bytes], tally: Tally, page_bytes: int) -> Iterator[tuple[int, bytes]]:
-    """(offset in the XML, bytes) of each page; what stands between pages and is none of the frame is a fault."""
+    """Yield (offset in the XML, bytes) of each page; a page without its beginning or its end is a fault."""
     buffer = bytearray()
-    offset = searched = 0  # of the buffer's first byte; where in the buffer no end was found yet
+    offset = searched = 0  # of the first byte of the buffer; up to where the buffer has no end of a page
     skipping = False  # within a page that is too large
     for chunk in chunks:
         buffer += chunk
@@ -272,10 +303,10 @@ def _cut_pages(chunks: Iterator[bytes], tally: Tally, page_bytes: int) -> Iterat
 
 
 def _last_open(buffer: bytearray, start: int, stop: int, offset: int, tally: Tally) -> int:
-    """Where the page that ends at `stop` begins; a page that lacks its end before it is a fault."""
+    """Where the page that ends at `stop` begins; a page before it that lacks its end is a fault."""
     place = buffer.find(_OPEN, start, stop)
     while place >= 0 and (later := buffer.find(_OPEN, place + len(_OPEN), stop)) >= 0:
-        title = _title(buffer[place : min(later, place + 4096)])  # its own, and not the next page's
+        title = _title(buffer[place : min(later, place + 4096)])  # not the title of the next page
         tally.fault("malformed", title, offset + place, "a page without its end")
         place = later
     return place
@@ -317,10 +348,13 @@ def _parse_page(content: bytes, offset: int, tally: Tally) -> Page | None:
 
 
 def read_namespaces(path: Path) -> dict[int, str]:
-    """The wiki's own names of its namespaces, by number, from the head of a dump; empty if it lists none.
+    """Read the wiki's own names of its namespaces from the head of a dump.
 
     Args:
         path: a dump, `.xml.bz2`.
+
+    Returns:
+        By number; empty if the dump lists none.
 
     Raises:
         InputError: the dump is missing or not bz2.
@@ -338,93 +372,3 @@ def read_namespaces(path: Path) -> dict[int, str]:
         return {int(entry.get("key", "0")): entry.text or "" for entry in listed}
     except (ElementTree.ParseError, ValueError):
         return {}
-
-
-# ---------------------------------------------------------------------- parts
-
-
-def split_dump(path: Path, index: Path | None = None, parts: int = 1) -> list[Part]:
-    """Parts of a multistream dump of about the same size, that many workers may read apart.
-
-    Args:
-        path: a dump, `-multistream.xml.bz2`; one that is a single stream is one part.
-        index: its `-multistream-index.txt.bz2`, lines `offset:page id:title`; None: streams are looked for by
-            their first bytes, if the name says multistream.
-        parts: how many at most.
-
-    Returns:
-        parts in the order of the dump, that cover it without overlap.
-
-    Raises:
-        InputError: a file is missing, or the index is no index of this dump.
-    """
-    if not path.is_file():
-        raise InputError(str(path), "no such dump", "Fetch it, or correct the folder, language or date.")
-    size = path.stat().st_size
-    aims = [size * number // parts for number in range(1, parts)]
-    if index is not None:
-        offsets = read_offsets(index, size)
-        cuts = [offsets[place] for aim in aims if (place := bisect_left(offsets, aim)) < len(offsets)]
-    else:
-        cuts = [_next_stream(path, aim) for aim in aims] if "multistream" in path.name else []
-    borders = sorted({0, size, *cuts})
-    _check_starts(path, borders[:-1], index)
-    return [Part(start, stop) for start, stop in itertools.pairwise(borders)]
-
-
-def _check_starts(path: Path, starts: list[int], index: Path | None) -> None:
-    with path.open("rb") as content:
-        for start in starts:
-            content.seek(start)
-            if content.read(3) != b"BZh":
-                place = str(path) if index is None or start == 0 else str(index)
-                raise InputError(
-                    place, f"no bz2 stream begins at byte {start:,} of {path.name}", "Fetch dump and index of one date."
-                )
-
-
-def read_offsets(index: Path, size: int) -> list[int]:
-    """The offsets of the streams that a multistream index lists, each once, rising.
-
-    Args:
-        index: a `-multistream-index.txt.bz2`.
-        size: bytes of the dump.
-
-    Raises:
-        InputError: the index is missing or damaged, a line has no offset, or an offset is beyond the dump.
-    """
-    offsets: set[int] = set()
-    rest = b""
-    for chunk in read_xml(index):
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        offsets |= _offsets(lines, index)
-    offsets |= _offsets([rest], index)
-    ordered = sorted(offsets)
-    if ordered and ordered[-1] >= size:
-        raise InputError(
-            str(index), f"a stream at byte {ordered[-1]:,} of {size:,}", "Fetch dump and index of one date, whole."
-        )
-    return ordered
-
-
-def _offsets(lines: list[bytes], index: Path) -> set[int]:
-    """The offsets of some lines; lines of one stream stand together, so each is read as a number once."""
-    words = {line.partition(b":")[0] for line in lines} - {b""}
-    if not all(word.isdigit() for word in words):
-        raise InputError(str(index), "a line does not begin with an offset", "It should read `offset:page id:title`.")
-    return {int(word) for word in words}
-
-
-def _next_stream(path: Path, aim: int) -> int:
-    """The first byte from `aim` on where a bz2 stream begins; the size of the file if none does."""
-    with path.open("rb") as content:
-        content.seek(aim)
-        place, tail = aim, b""
-        while data := content.read(1 << 22):
-            match = _STREAM.search(tail + data)
-            if match:
-                return place - len(tail) + match.start()
-            place += len(data)
-            tail = (tail + data)[-9:]
-    return path.stat().st_size

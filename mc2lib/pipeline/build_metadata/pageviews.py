@@ -17,20 +17,22 @@ import pyarrow as pa
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import write_json
-from mc2lib.pipeline.build_metadata.token_counts import BLOCK, CountsWriter, StoredCounts, WordReader, count_batches
-from mc2lib.recipe.metadata.count import Bytes, Counts, Integers, Table, as_binary
+from mc2lib.pipeline.build_metadata.stored_counts import BLOCK, CountsWriter, StoredCounts, WordReader
+from mc2lib.pipeline.build_metadata.token_counts import count_batches
+from mc2lib.recipe.metadata.counting.count_table import Table
+from mc2lib.recipe.metadata.counting.counts import Bytes, Counts, Integers, as_binary
 from mc2lib.recipe.metadata.titles import PARTING, Tally, add_views, find_articles
 
-#: An hour's file; the hour is the one that it ends with.
+#: The file of an hour; its name has the time at which the hour ends.
 FILE_NAME = re.compile(r"pageviews-(\d{8})-(\d{2})0000\.gz")
 
-#: Not below any key of a language, and below those of the next.
+#: After a language code, a bound above all keys of the language and below those of the next.
 AFTER_PARTING = bytes([PARTING[0] + 1])
 
-#: Bytes unpacked at a time.
+#: How many bytes are unpacked at a time.
 CHUNK = 4 << 20
 
-#: A longer line is no page's: it is dropped up to its end, and counted as broken.
+#: No page has a longer line: it is dropped up to its end, and counted as broken.
 LONGEST_LINE = 1 << 20
 
 
@@ -39,14 +41,14 @@ def count_views(files: Sequence[Path], folder: Path, budget: int) -> tuple[dict[
 
     Args:
         files: hourly page-view files, gzip.
-        folder: where the sums go: one folder of counts a language, whose words are titles, and `tally.json`.
+        folder: where the sums go: one folder of counts per language, whose words are titles, and `tally.json`.
         budget: bytes, see `mc2lib.pipeline.build_metadata.token_counts.count_language`.
 
     Returns:
-        each language's titles, and what became of the lines.
+        The titles of each language, and what became of the lines.
 
     Raises:
-        InputError: a file is missing, truncated or no gzip.
+        InputError: a file is missing, truncated or not gzip.
     """
     tally = Tally()
     stored = count_view_files(files, folder / "all", budget, tally)
@@ -58,21 +60,26 @@ def count_views(files: Sequence[Path], folder: Path, budget: int) -> tuple[dict[
 def count_view_files(files: Sequence[Path], folder: Path, budget: int, tally: Tally) -> StoredCounts:
     """Sum the views of all languages into one list of `language NUL title`.
 
-    Lists of several workers' files are added up by `token_counts.merge_stored`, and given to `split_views`.
+    `token_counts.merge_stored` adds up the lists of several workers; `split_views` splits the sum.
 
     Args:
-        files, folder, budget: see `count_views`.
+        files: see `count_views`.
+        folder: where the list goes.
+        budget: see `count_views`.
         tally: lines are added to it.
     """
     return count_batches(_batches(files, tally), folder, budget)
 
 
 def split_views(stored: StoredCounts, folder: Path) -> dict[str, StoredCounts]:
-    """Part a list of `language NUL title` into a folder of titles a language, and read back what was written.
+    """Split a list of `language NUL title` into one folder of titles per language.
 
     Args:
         stored: see `count_view_files`.
-        folder: where the languages' folders go.
+        folder: where the folders of the languages go.
+
+    Returns:
+        By language its titles and their views.
     """
     languages: dict[str, StoredCounts] = {}
     with WordReader(stored, BLOCK) as reader:
@@ -85,15 +92,15 @@ def split_views(stored: StoredCounts, folder: Path) -> dict[str, StoredCounts]:
 
 
 def keep_articles(stored: StoredCounts, folder: Path, namespaces: frozenset[str] | None) -> StoredCounts:
-    """A language's titles and views again, without what is in a namespace.
+    """Copy the titles and views of a language without titles in a namespace.
 
     Args:
         stored: titles of one language, see `split_views`.
-        folder: where the others go.
+        folder: where the copy goes.
         namespaces: see `mc2lib.recipe.metadata.titles.find_articles`.
 
     Returns:
-        the titles of articles; how many titles and views were taken out is the difference.
+        The titles of articles and their views.
     """
     with WordReader(stored, BLOCK) as reader, CountsWriter(folder) as writer:
         while len((block := reader.read())[0]):
@@ -104,16 +111,16 @@ def keep_articles(stored: StoredCounts, folder: Path, namespaces: frozenset[str]
 
 
 def read_lines(path: Path) -> Iterator[tuple[Bytes, int]]:
-    """The lines of a gzip file, some megabytes of whole lines at a time.
+    """Read the lines of a gzip file, some megabytes of whole lines at a time.
 
     Args:
         path: gzip file.
 
-    Returns:
-        uint8, whole lines, and how many lines before them were too long and left out.
+    Yields:
+        Whole lines, uint8, and how many lines before them were left out as too long.
 
     Raises:
-        InputError: the file is missing, truncated or no gzip.
+        InputError: the file is missing, truncated or not gzip.
     """
     rest, dropping, dropped = b"", False, 0
     for chunk in _unpacked(path):
@@ -138,9 +145,9 @@ def _unpacked(path: Path) -> Iterator[bytes]:
             while chunk := file.read(CHUNK):
                 yield chunk
     except FileNotFoundError as error:
-        raise InputError(str(path), "no such file", "Fetch it, or take it off the list.") from error
+        raise InputError(str(path), "no such file", "Fetch it, or remove it from the list.") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(str(path), f"not a whole gzip file ({error})", "Delete it and fetch it again.") from error
+        raise InputError(str(path), f"not a complete gzip file ({error})", "Delete it and fetch it again.") from error
 
 
 def _batches(files: Iterable[Path], tally: Tally) -> Iterator[Callable[[Table], Iterator[Counts]]]:
@@ -151,7 +158,7 @@ def _batches(files: Iterable[Path], tally: Tally) -> Iterator[Callable[[Table], 
 
 
 def _language_blocks(reader: WordReader) -> Iterator[tuple[str, pa.LargeBinaryArray, Integers]]:
-    """The languages in order, each with its titles and their views, block by block."""
+    """Yield the languages in order, each with its titles and their views, block by block."""
     keys, views = reader.read()
     while len(keys):
         begin = keys[0].as_py().partition(PARTING)[0]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.engine.shard_runs import Stop, no_room, run_step
+from mc2lib.engine.shard_runs import run_step
 from mc2lib.io.column_files import group_shards
-from mc2lib.io.files import digest, read_table, remove_written
-from mc2lib.io.provenance import read_made, write_made
+from mc2lib.io.files import read_table, remove_written
+from mc2lib.io.provenance import Record, read_made, reuse_or_make, write_made
 from mc2lib.params import Machine
-from mc2lib.recipe.curation.algorithm import COUNTS, add_counts
+from mc2lib.recipe.curation.algorithm import COUNTS, add_counts, group_counts
 from mc2lib.recipe.curation.balance import Counts
+from mc2lib.recipe.curation.strategies import Strategy
 
 #: Rows of count files that one task adds up: a minute's work.
 ROWS_A_TASK = 1 << 27
@@ -23,66 +25,82 @@ ROWS_A_TASK = 1 << 27
 ROWS_AT_ONCE = 1 << 23
 
 
+@dataclass(frozen=True)
+class SumCounts:
+    """A task: add up the counts of some shards.
+
+    Args:
+        path: of the file to write.
+        counts: the shards' count files, by the language of the pair.
+        strategy: whose groups they are added up by.
+        sizes: by group the length of its list.
+    """
+
+    path: Path
+    counts: tuple[Path, ...]
+    strategy: Strategy
+    sizes: Mapping[str, int]
+
+
 def add_up(
-    out: Path, paths: Sequence[Path], sizes: Mapping[str, int], machine: Machine, at_once: int = ROWS_A_TASK
+    work: Path,
+    paths: Sequence[Path],
+    strategy: Strategy,
+    sizes: Mapping[str, int],
+    machine: Machine,
+    at_once: int = ROWS_A_TASK,
 ) -> dict[str, Counts]:
     """Add up the counts of shards.
 
     Args:
-        out: a curated pool in the making.
+        work: a folder for sums of groups of shards, of which nothing is left.
         paths: of count files (COUNTS) that say what they were made from.
-        sizes: by language the length of its metadata list.
+        strategy: whose groups they are added up by.
+        sizes: by group the length of its list.
         machine: engine and workers; sums are exact, whatever the grouping.
         at_once: rows that a task adds up.
 
     Returns:
-        by language int64 [entries].
+        by group int64 [entries].
 
     Raises:
         InputError: a file cannot be read; no room to write.
     """
     rows = [pq.read_metadata(path).num_rows for path in paths]
     if sum(rows) <= at_once:
-        return _add_up(paths, sizes)
-    groups = [list(paths[group]) for group in group_shards(rows, at_once)]
-    work = out / "balance" / "sums"
-    targets = [work / f"{number}.parquet" for number in range(len(groups))]
-    tasks = [(out, target, group, dict(sizes)) for target, group in zip(targets, groups, strict=True)]
-    for _ in run_step(sum_group, tasks, machine, describe=lambda task: str(task[1])):
+        return _add_up(paths, strategy, sizes)
+    groups = [tuple(paths[group]) for group in group_shards(rows, at_once)]
+    tasks = [SumCounts(work / f"{n}.parquet", group, strategy, dict(sizes)) for n, group in enumerate(groups)]
+    for _ in run_step(sum_group, tasks, machine, describe=lambda task: str(task.path)):
         pass
-    total = _add_up(targets, sizes)
+    total = _add_up([task.path for task in tasks], None, sizes)
     remove_written(work, r"\d+\.parquet")
     return total
 
 
-def sum_group(task: tuple[Path, Path, Sequence[Path], Mapping[str, int]]) -> Stop | None:
-    """Write the counts of some shards as those of one (COUNTS), unless they are there.
-
-    Args:
-        task: output folder, the file to write, the shards' count files, and the lengths of metadata lists.
-    """
-    out, target, paths, sizes = task
+def sum_group(task: SumCounts) -> None:
+    """Write the counts of some shards as those of one (COUNTS, by group), unless they are there."""
     pa.set_cpu_count(1)
-    made = digest({"counts": [read_made(path).get("from") for path in paths]})
-    if read_made(target).get("from") == made:
-        return None
-    try:
-        with write_made(target, COUNTS, {"from": made}) as writer:
-            for language, counts in _add_up(paths, sizes).items():
+
+    def make(record: Record) -> None:
+        with write_made(task.path, COUNTS, record) as writer:
+            for group, counts in _add_up(task.counts, task.strategy, task.sizes).items():
                 entries = np.flatnonzero(counts)
-                names = pa.DictionaryArray.from_arrays(np.zeros(len(entries), np.int32), pa.array([language]))
+                names = pa.DictionaryArray.from_arrays(np.zeros(len(entries), np.int32), pa.array([group]))
                 columns = [names.cast(pa.string()), entries.astype(np.int32), counts[entries]]
                 writer.write_table(pa.table(columns, schema=COUNTS))
-    except OSError as error:
-        return no_room(out, error)
-    return None
+
+    held = [read_made(path).get("from") for path in task.counts]
+    reuse_or_make(task.path, {"counts": held, "strategy": task.strategy.name}, make)
 
 
-def _add_up(paths: Sequence[Path], sizes: Mapping[str, int]) -> dict[str, Counts]:
+def _add_up(paths: Sequence[Path], strategy: Strategy | None, sizes: Mapping[str, int]) -> dict[str, Counts]:
+    """Sums by group; without a strategy the files are by group already."""
     total = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
     for table in read_counts(paths):
-        for language, counts in add_counts(table, sizes).items():
-            total[language] += counts
+        grouped = table if strategy is None else group_counts(table, strategy)
+        for group, counts in add_counts(grouped, sizes).items():
+            total[group] += counts
     return total
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 from mc2lib.errors import InputError
 from mc2lib.io.files import atomic
 from mc2lib.io.image_decoder import PIXELS, decode
-from mc2lib.io.pools.readers import Shard, read_shard_images
+from mc2lib.io.pools.open_pool import read_shard_images
+from mc2lib.io.pools.shards import Shard
 from mc2lib.io.tars import IMAGES, SUFFIXES, read_images
 from mc2lib.recipe.curation.perceptual_hash import THUMBNAIL, perceptual_hash
 

@@ -1,29 +1,28 @@
-"""Finding the images that go as duplicates, over all shards, from hashes of them: see `duplicates`.
+"""Finding the images that go as duplicates, over all shards, from hashes of them: see `deduplication`.
 
-OUT/balance/duplicates.json   what it was made from, and how many go
-OUT/balance/duplicates/       what a run at work, or a killed one, has of it
+What a search at work, or a killed one, has of it is in balance/duplicates/.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mc2lib.engine.shard_runs import Stop, run_missing, write_or_stop
+from mc2lib.engine.shard_runs import run_missing
 from mc2lib.hashing import key, mix
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.column_files import count_ranges, group_shards, open_columns, read_range, write_columns
-from mc2lib.io.curated_pool import duplicates_path
-from mc2lib.io.files import digest, read_json, read_table, remove_written, write_json
-from mc2lib.io.provenance import read_made
+from mc2lib.io.curated_pool import CuratedPool
+from mc2lib.io.files import digest, remove_written
+from mc2lib.io.provenance import Record, read_made, reuse_or_make, tell_full_disk
 from mc2lib.params import Machine
-from mc2lib.pipeline.curate.deduplication import HASHED, Kind, hash_path
+from mc2lib.pipeline.curate.image_hashing import Kind, read_hashed
 from mc2lib.recipe.curation.perceptual_hash import U64, band_masks, lowest_images, outranked
 
 #: Hashes that a task holds at once, of some 60 bytes each while they are sorted.
@@ -36,7 +35,7 @@ WORK = r"(group|lowest|others-of-lowest|near)-\d+\.bin"
 SEARCHING = (
     "recipe.curation.perceptual_hash",
     "pipeline.curate.duplicate_search",
-    "pipeline.curate.deduplication",
+    "pipeline.curate.image_hashing",
     "io.curated_pool",
     "hashing",
 )
@@ -48,16 +47,67 @@ LOWEST = (np.uint64, np.uint64)
 IDS = (np.uint64,)
 
 
+@dataclass(frozen=True)
+class SortHashes:
+    """A task: write the hashes of a group's images (SORTED) in the order of their keys.
+
+    Args:
+        path: of the file to write.
+        pool: that is being curated.
+        shards: the group's names.
+    """
+
+    path: Path
+    pool: CuratedPool
+    shards: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KeepLowest:
+    """A task: write a range's distinct hashes with each one's lowest image (LOWEST), and the others' ids (IDS).
+
+    Args:
+        path: of the file to write; see `_others` for that of the ids.
+        groups: files of `SortHashes`.
+        number, ranges: which of how many ranges of keys.
+    """
+
+    path: Path
+    groups: tuple[Path, ...]
+    number: int
+    ranges: int
+
+
+@dataclass(frozen=True)
+class CompareHashes:
+    """A task: write the ids (IDS) of images near one with a lower image, of those that agree under a mask.
+
+    Args:
+        path: of the file to write.
+        lowest: files of LOWEST.
+        mask: uint64.
+        within: bits that may differ.
+        number, passes: which of how many passes over the masked hashes.
+    """
+
+    path: Path
+    lowest: tuple[Path, ...]
+    mask: np.uint64
+    within: int
+    number: int
+    passes: int
+
+
 def find_duplicates(
-    out: Path, shards: Sequence[str], kind: Kind, within: int, machine: Machine, at_once: int = HASHES_AT_ONCE
-) -> dict[str, Any]:
+    pool: CuratedPool, shards: Sequence[str], kind: Kind, within: int, machine: Machine, at_once: int = HASHES_AT_ONCE
+) -> Record:
     """Find the images that go, over all shards, and write their ids.
 
     First hashes are compared for being the same, which leaves the lowest image of each; then, for near ones,
     under every mask of `band_masks` those that agree under it.
 
     Args:
-        out: a curated pool in the making, its images hashed.
+        pool: that is being curated, its images hashed.
         shards: names.
         kind: exact or near.
         within: bits in which near hashes may differ, 0 to 16.
@@ -70,102 +120,95 @@ def find_duplicates(
     Raises:
         InputError: no room to write.
     """
-    parts = {name: read_made(hash_path(out, name)).get("from") for name in shards}
     within = within if kind == "near" else 0
-    made = digest({"code": code_digest(*SEARCHING), "hashes": parts, "kind": kind, "within": within})
-    facts, target = out / "balance" / "duplicates.json", duplicates_path(out)
-    if facts.exists() and target.exists() and read_json(facts).get("from") == made:
-        found: dict[str, Any] = read_json(facts)
-        return found
-    facts.unlink(missing_ok=True)
-    taken_up = digest({"made": made, "at_once": at_once})  # from a killed run: of the same hashes and groups
-    work = out / "balance" / "duplicates" / taken_up[:16]
-    lowest, gone = _keep_lowest(out, work, shards, machine, at_once)
-    count = sum(len(open_columns(path, LOWEST)[0]) for path in lowest)
-    if within and count:
-        gone += _compare(out, work, lowest, count, within, machine, at_once)
-    removed = _sort_ids(gone, target, at_once)
-    found = {"from": made, "images_removed": removed, "hashes": count}
-    write_json(found, facts)
-    remove_written(work.parent, WORK)
-    return found
+    target = pool.duplicates.with_suffix(".bin")
+    inputs = {
+        "code": code_digest(*SEARCHING),
+        "hashes": {name: read_made(pool.hashes(name)).get("from") for name in shards},
+        "eligible": pool.strategy.eligible,
+        "kind": kind,
+        "within": within,
+    }
+
+    def make(record: Record) -> None:
+        taken_up = digest({"made": record["from"], "at_once": at_once})  # from a killed run: of the same groups
+        work = pool.duplicates.with_suffix("") / taken_up[:16]
+        lowest, gone = _keep_lowest(pool, work, shards, machine, at_once)
+        record["hashes"] = sum(len(open_columns(path, LOWEST)[0]) for path in lowest)
+        if within and record["hashes"]:
+            gone += _compare(work, lowest, record["hashes"], within, machine, at_once)
+        record["images_removed"] = _sort_ids(gone, target, at_once)
+
+    made = reuse_or_make(pool.duplicates, inputs, make, [target])
+    remove_written(pool.duplicates.with_suffix(""), WORK)
+    return made.record
 
 
 def _keep_lowest(
-    out: Path, work: Path, shards: Sequence[str], machine: Machine, at_once: int
-) -> tuple[list[Path], list[Path]]:
+    pool: CuratedPool, work: Path, shards: Sequence[str], machine: Machine, at_once: int
+) -> tuple[tuple[Path, ...], list[Path]]:
     """Files of all distinct hashes with the lowest image of each (LOWEST), and of the ids of all others (IDS)."""
-    sizes = [pq.read_metadata(hash_path(out, name)).num_rows for name in shards]
+    sizes = [pq.read_metadata(pool.hashes(name)).num_rows for name in shards]
     here = None if sum(sizes) <= FEW else machine
     groups = group_shards(sizes, at_once)
-    files = [work / f"group-{number}.bin" for number in range(len(groups))]
-    sorting = [(out, p, shards[group]) for p, group in zip(files, groups, strict=True)]
-    run_missing(sort_hashes, sorting, here, "duplicates: groups of shards sorted")
+    sorting = [SortHashes(work / f"group-{n}.bin", pool, tuple(shards[group])) for n, group in enumerate(groups)]
+    run_missing(sort_hashes, sorting, here, "duplicates: sort", "groups of shards")
     ranges = count_ranges(sum(sizes), at_once)
-    lowest = [work / f"lowest-{number}.bin" for number in range(ranges)]
-    keeping = [(out, p, files, number, ranges) for number, p in enumerate(lowest)]
-    run_missing(keep_lowest, keeping, here, "duplicates: ranges of hashes compared for being the same")
-    return lowest, [_others(path) for path in lowest]
+    files = tuple(task.path for task in sorting)
+    keeping = [KeepLowest(work / f"lowest-{number}.bin", files, number, ranges) for number in range(ranges)]
+    run_missing(keep_lowest, keeping, here, "duplicates: compare for being the same", "ranges of hashes")
+    return tuple(task.path for task in keeping), [_others(task.path) for task in keeping]
 
 
 def _compare(
-    out: Path, work: Path, lowest: Sequence[Path], count: int, within: int, machine: Machine, at_once: int
+    work: Path, lowest: tuple[Path, ...], count: int, within: int, machine: Machine, at_once: int
 ) -> list[Path]:
-    """Files of the ids that go (IDS) as their hash lies near one with a lower image."""
+    """Files of the ids that go (IDS) as their hash is near one with a lower image."""
     passes = count_ranges(count, at_once)
-    masks = [(mask, number) for mask in band_masks(count, within) for number in range(passes)]
-    near = [work / f"near-{number}.bin" for number in range(len(masks))]
-    tasks = [(out, p, lowest, mask, within, n, passes) for p, (mask, n) in zip(near, masks, strict=True)]
+    parts = [(mask, number) for mask in band_masks(count, within) for number in range(passes)]
+    tasks = [
+        CompareHashes(work / f"near-{place}.bin", lowest, mask, within, number, passes)
+        for place, (mask, number) in enumerate(parts)
+    ]
     here = None if count <= FEW else machine
-    run_missing(compare_hashes, tasks, here, f"duplicates: {count:,} hashes compared under masks")
-    return near
+    run_missing(compare_hashes, tasks, here, f"duplicates: compare {count:,} hashes", "masks")
+    return [task.path for task in tasks]
 
 
-def sort_hashes(task: tuple[Path, Path, Sequence[str]]) -> Stop | None:
-    """Write the hashes of a group's images (SORTED) in the order of their keys.
-
-    Args:
-        task: output folder, the file to write, and the group's shards.
-    """
-    out, path, shards = task
-    table = pa.concat_tables([read_table(hash_path(out, name), HASHED) for name in shards])
+def sort_hashes(task: SortHashes) -> None:
+    """Do what the task says."""
+    table = pa.concat_tables([read_hashed(task.pool, name) for name in task.shards])
     hashes = table["hash"].to_numpy()
     keys = mix(hashes, key("pass"))
     order = np.argsort(keys)
     columns = [keys, hashes, table["more"].to_numpy(), table["image_id"].to_numpy()]
-    return write_or_stop(out, path, [column[order] for column in columns])
+    with tell_full_disk(task.path.parent):
+        write_columns(task.path, [column[order] for column in columns])
 
 
-def keep_lowest(task: tuple[Path, Path, Sequence[Path], int, int]) -> Stop | None:
-    """Write the distinct hashes of a range of keys with each one's lowest image (LOWEST), and the others' ids (IDS).
-
-    Args:
-        task: output folder, the file to write, the groups' files, the number of the range, and of how many.
-    """
-    out, path, groups, number, ranges = task
-    hashes, images, others = lowest_images(*read_range(groups, SORTED, number, ranges)[1:])
-    return write_or_stop(out, _others(path), [others]) or write_or_stop(out, path, [hashes, images])
+def keep_lowest(task: KeepLowest) -> None:
+    """Do what the task says."""
+    columns = read_range(task.groups, SORTED, task.number, task.ranges)[1:]
+    hashes, images, others = lowest_images(*columns)
+    with tell_full_disk(task.path.parent):
+        write_columns(_others(task.path), [others])
+        write_columns(task.path, [hashes, images])
 
 
 def _others(path: Path) -> Path:
     return path.with_name(f"others-of-{path.name}")
 
 
-def compare_hashes(task: tuple[Path, Path, Sequence[Path], np.uint64, int, int, int]) -> Stop | None:
-    """Write the ids (IDS) of images whose hash lies near one with a lower image, of those that agree under a mask.
-
-    Args:
-        task: output folder, the file to write, files of LOWEST, the mask, bits that may differ, and the number of
-            the pass over the masked hashes, and of how many.
-    """
-    out, path, lowest, mask, within, number, passes = task
+def compare_hashes(task: CompareHashes) -> None:
+    """Do what the task says."""
     parts = [[np.zeros(0, np.uint64)] * 2]
-    for file in lowest:
+    for file in task.lowest:
         hashes, images = open_columns(file, LOWEST)
-        rows = _in_pass(hashes & mask, number, passes)
+        rows = _in_pass(hashes & task.mask, task.number, task.passes)
         parts.append([hashes[rows], images[rows]])
     hashes, images = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return write_or_stop(out, path, [images[outranked(hashes, images, mask, within)]])
+    with tell_full_disk(task.path.parent):
+        write_columns(task.path, [images[outranked(hashes, images, task.mask, task.within)]])
 
 
 def _sort_ids(paths: Sequence[Path], target: Path, at_once: int) -> int:

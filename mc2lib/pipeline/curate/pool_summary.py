@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from mc2lib.errors import InputError
-from mc2lib.io.pools.readers import PoolSource
+from mc2lib.io.curated_pool import CuratedPool, PoolFiles, read_report
+from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.pools.text_fields import find_fields, tell_fields
 from mc2lib.languages import OTHER
 from mc2lib.pipeline.curate.datacard import Outcome
+from mc2lib.pipeline.curate.funnel import NO_ENTRY, NO_LIST, compare, comparison_text, step_text, summarise
 
-#: Steps at which texts are lost for what they say.
-NO_LIST, NO_ENTRY = "language without metadata", "no entry matched"
 #: Languages and causes that are named.
 NAMED_LANGUAGES, NAMED_CAUSES = 8, 3
 #: Of the pool's pairs, the share in languages without a list that is pointed out.
@@ -25,6 +23,35 @@ MANY_WITHOUT_LIST = 1 / 3
 MANY_UNMATCHED = 0.4
 #: Characters of an example that are shown.
 SHOWN = 60
+
+
+def outcome_text(outcomes: Sequence[Outcome], source: PoolSource, pool: str) -> str:
+    """What a curation prints at its end: the step table and a summary, or the strategies compared.
+
+    Args:
+        outcomes: by strategy.
+        source: the pool that was curated.
+        pool: as the person named it.
+
+    Raises:
+        InputError: there is one strategy and it kept no pair; the message names the step that took most.
+    """
+    if len(outcomes) == 1:
+        if not outcomes[0].steps["left"].iloc[-1]:
+            raise nothing_kept(source, outcomes[0])
+        lost = read_report(outcomes[0].pool)["lost"]
+        return f"{step_text(outcomes[0].steps)}\n\n{summary_text(outcomes[0], lost, pool)}"
+    table = compare([summarise(outcome.pool.strategy, outcome.languages) for outcome in outcomes])
+    told = [f"  {outcome.pool.strategy.name}: {outcome.pool.strategy.summary}" for outcome in outcomes]
+    notes = ["English is its share of the pairs kept; t and p are English's where each language has its own.", *told]
+    return "\n".join([comparison_text(table), "", *notes, f"written to {PoolFiles(outcomes[0].pool.out).comparison}"])
+
+
+def quarantine_text(outcome: Outcome) -> str:
+    """Which shards are missing from the result."""
+    names = ", ".join(str(row["shard"]) for row in outcome.quarantined[:5])
+    more = f" and {len(outcome.quarantined) - 5} more" if len(outcome.quarantined) > 5 else ""
+    return f"Without {names}{more}, which could not be read: see {PoolFiles(outcome.pool.out).quarantine}"
 
 
 def summary_text(outcome: Outcome, examples: Mapping[str, Mapping[str, str]], pool: str) -> str:
@@ -39,7 +66,7 @@ def summary_text(outcome: Outcome, examples: Mapping[str, Mapping[str, str]], po
     steps = outcome.steps[outcome.steps["epoch"] == 0]
     notes = [note for note in (_note_lists(languages), _note_matches(languages), _note_size(languages)) if note]
     lines = [_tell_languages(languages), _tell_losses(steps, examples), *(f"note: {note}" for note in notes)]
-    return "\n".join([*lines, *_tell_commands(outcome.out, pool)])
+    return "\n".join([*lines, *_tell_commands(outcome.pool, pool)])
 
 
 def _tell_languages(languages: pd.DataFrame) -> str:
@@ -99,28 +126,22 @@ def _note_size(languages: pd.DataFrame) -> str:
     )
 
 
-def _tell_commands(out: Path, pool: str) -> list[str]:
-    place = f"POOL={shlex.quote(pool)} OUT={shlex.quote(str(out))}"
+def _tell_commands(curated: CuratedPool, pool: str) -> list[str]:
+    out, name = shlex.quote(str(curated.out)), curated.strategy.name
+    option = "" if name == "isolated" else f" --strategy {name}"
+    place = f"POOL={shlex.quote(pool)} OUT={out}" + (f' ARGS="{option.strip()}"' if option else "")
     return [
         "next:",
-        f'  python -m mc2lib explain {shlex.quote(str(out))} "a text of yours"   # its entries, and what keeps it',
+        f'  python -m mc2lib explain {out} "a text of yours"{option}   # its entries, and what keeps it',
         f"  make export {place} AS=webdataset TO=/path/to/tars   # or parquet, datasets, uids",
         f"  make train {place}   # CLIP on it, a new draw each epoch",
     ]
 
 
-def first_examples(parts: list[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """Of shards' examples the first of each step."""
-    found: dict[str, dict[str, str]] = {}
-    for part in parts:
-        for step, example in part.items():
-            found.setdefault(step, dict(example))
-    return found
-
-
 #: What to do where a step took all pairs.
 REMEDIES = {
     NO_LIST: "Name lists of these languages with --metadata, see `make metadata`.",
+    "no image": "Name an image key.jpg (png, webp …), its text key.txt: what follows a name's first dot is its kind.",
     NO_ENTRY: "Look at some texts: `python -m mc2lib explain OUT TEXT`; file names and codes match nothing.",
     "sampled out": "Let more pairs of the head stay: raise --t-en or --tail-share.",
 }

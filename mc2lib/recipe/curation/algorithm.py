@@ -1,4 +1,8 @@
-"""Algorithm 1 from matches to the curated pool, for every way to curate that the study compares."""
+"""Algorithm 1 from matches to draws, for any `Strategy`: counts per group, thresholds, keep probabilities, an epoch.
+
+It works shard by shard. A shard's matches are counted by the language of the pair and added up; from the sums follow
+thresholds and keep probabilities; with these every shard is drawn by itself.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,16 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mc2lib.errors import InputError
-from mc2lib.params import Curation
 from mc2lib.recipe.curation.balance import (
     U64,
     Counts,
     Floats,
     Mask,
-    count_entries,
     draw_among,
-    draw_texts,
     keep_probability,
     merge_counts,
     pair_keep_probability,
@@ -29,25 +29,14 @@ from mc2lib.recipe.curation.balance import (
     tail_share,
     threshold_for_share,
 )
-from mc2lib.schemas import CURATED
+from mc2lib.recipe.curation.strategies import Strategy
 
-#: Which index a way to curate reads. `raw` reads none.
-INDEX_OF: dict[Curation, str | None] = {
-    "raw": None,
-    "english": "english",
-    "english_metadata": "english",
-    "merged": "merged",
-    "isolated_t_en": "isolated",
-    "isolated": "isolated",
-}
-
-#: Ways that keep each language's entries, counts and thresholds apart.
-ISOLATED = ("isolated_t_en", "isolated")
-
-#: The one group of the ways that keep nothing apart.
+#: The one group of the strategies that keep no languages apart.
 ALL = "all"
+#: The language whose tail share the others take over.
+ENGLISH = "en"
 
-#: How often each entry matched in one shard; entries that did not are left out.
+#: How often each entry matched in one shard, by the language of the pair; entries that did not match are left out.
 COUNTS = pa.schema(
     [
         pa.field("language", pa.string(), nullable=False),
@@ -65,7 +54,7 @@ class Balance:
     """Counts and thresholds of the groups that are balanced by themselves.
 
     Args:
-        groups: languages for the isolated ways, else one group.
+        groups: languages, or `all` alone; none where nothing is matched.
         counts: per group int64 [entries].
         t: per group the threshold in matches.
         p: per group the tail's share of matches under `t`.
@@ -77,91 +66,7 @@ class Balance:
     p: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Curated:
-    """A curated pool (CURATED, by pair_id) and, a row a language, what became of the pool's pairs.
-
-    Columns of `report`: language; pairs; then the pairs left after each step: `eligible` (of a
-    language that is curated at all), `matched`, `drawn` (one text an image), `kept`; t and p.
-    """
-
-    table: pa.Table
-    report: pd.DataFrame
-
-
-def curate(
-    pool: pa.Table, matches: pa.Table | None, curation: Curation, t_en: int, seed: int, epoch: int = 0
-) -> Curated:
-    """Curate a pool one way.
-
-    Args:
-        pool: POOL, its `language` filled.
-        matches: MATCHES of `INDEX_OF[curation]`, row for row of `pool`; None for raw.
-        curation: raw keeps one text an image; english takes English pairs against English metadata;
-            english_metadata all pairs against English metadata; merged all pairs against all lists
-            as one; isolated_t_en and isolated each language against its own list, with English's
-            threshold or with the one that gives English's tail share.
-        t_en: matches per entry above which an English entry is head.
-        seed: of the study.
-        epoch: 0 offline; another gives a new draw.
-
-    Raises:
-        InputError: the matches are not of this pool.
-
-    Source: MetaCLIP 2, §3.2, Algorithm 1.
-    """
-    languages, names = _encode(pool["language"])
-    if curation == "raw":
-        eligible = matched = np.ones(pool.num_rows, dtype=bool)
-        probability = np.ones(pool.num_rows)
-        thresholds = dict.fromkeys(names, (0, 0.0))
-    else:
-        if matches is None:
-            raise InputError("matches", f"none given for '{curation}'", f"Match the {INDEX_OF[curation]} index.")
-        if not pool["pair_id"].equals(matches["pair_id"]):
-            raise InputError("matches", "are not of this pool's pairs", "Run `dvc repro match`.")
-        eligible = _eligible(matches, curation)
-        balance = find_thresholds(matches, curation, t_en)
-        offsets, entries = _flatten(matches)
-        matched = eligible & (np.diff(offsets) > 0)
-        probability = _probabilities(offsets, entries, _groups(matches, curation), balance)
-        found = dict(zip(balance.groups, zip(balance.t, balance.p, strict=True), strict=True))
-        thresholds = {name: found[name if name in found else ALL] for name in names}
-    drawn = _draw(pool, matched, seed, epoch)
-    pair_ids = pool["pair_id"].to_numpy()
-    kept = drawn & sample_pairs(pair_ids, probability, seed, epoch)
-    report = _report(names, languages, {"eligible": eligible, "matched": matched, "drawn": drawn, "kept": kept})
-    report["t"], report["p"] = zip(*(thresholds[name] for name in names), strict=True) if names else ((), ())
-    report = report[report["eligible"] > 0].sort_values("language").reset_index(drop=True)
-    return Curated(_collect(pool, kept, probability), report)
-
-
-def find_thresholds(matches: pa.Table, curation: Curation, t_en: int) -> Balance:
-    """Count the matches and set the thresholds of one way to curate.
-
-    Args:
-        matches: MATCHES.
-        curation: any but raw.
-        t_en: matches.
-
-    Returns:
-        the groups: each language for the isolated ways, else one called `all`.
-
-    Source: MetaCLIP 2, §3.2, Algorithm 1.
-    """
-    names = _encode(matches["language"])[1] if curation in ISOLATED else [ALL]
-    counts = _count(matches, curation, len(names))
-    english = counts[names.index("en")] if "en" in names else counts[0] if names == [ALL] else np.zeros(0, np.int64)
-    p = tail_share(english, t_en)
-    t = [
-        threshold_for_share(count, p) if curation == "isolated" and name != "en" else t_en
-        for name, count in zip(names, counts, strict=True)
-    ]
-    shares = [tail_share(count, threshold) for count, threshold in zip(counts, t, strict=True)]
-    return Balance(tuple(names), tuple(counts), tuple(t), tuple(shares))
-
-
-# ---------------------------------------------------------------------- shard by shard
+# ---------------------------------------------------------------------- counts
 
 
 def count_matches(matches: pa.Table) -> pa.Table:
@@ -182,79 +87,140 @@ def count_matches(matches: pa.Table) -> pa.Table:
     )
 
 
+def group_counts(counts: pa.Table, strategy: Strategy) -> pa.Table:
+    """Put the group of a strategy where each count's language is.
+
+    Args:
+        counts: COUNTS by the language of the pair.
+        strategy: any.
+
+    Returns:
+        COUNTS whose `language` is the group. Where that is `all`, English's own part follows as a second group,
+        which sets the threshold and is not balanced.
+    """
+    if strategy.groups == "language":
+        return counts
+    english = counts.filter(pc.equal(counts["language"], ENGLISH))
+    eligible = english if strategy.eligible == "english" else counts
+    everything = eligible.set_column(0, COUNTS.field("language"), pa.array([ALL] * len(eligible), pa.string()))
+    return pa.concat_tables([everything, english])
+
+
+def group_sizes(sizes: Mapping[str, int], strategy: Strategy) -> dict[str, int]:
+    """By group of `group_counts` the length of its list.
+
+    Args:
+        sizes: by language the length of its list; where the strategy keeps no languages apart, of the one list.
+        strategy: any.
+    """
+    if strategy.groups == "language":
+        return dict(sizes)
+    return {group: size for size in sizes.values() for group in (ALL, ENGLISH)}
+
+
 def add_counts(counts: pa.Table, sizes: Mapping[str, int]) -> dict[str, Counts]:
     """Add up the counts of shards.
 
     Args:
         counts: COUNTS of any number of shards, in any order.
-        sizes: by language the length of its metadata list.
+        sizes: by group the length of its list.
 
     Returns:
-        by language int64 [entries]; sums of such arrays are those of the shards together.
+        by group int64 [entries]; sums of such arrays are those of the shards together.
     """
     known = pa.array(sizes, pa.string())
     codes = pc.fill_null(pc.index_in(counts["language"], known), -1).to_numpy().astype(np.int16)
-    order = np.argsort(codes, kind="stable")  # a sort by counting, where a filter a language would read all for each
+    order = np.argsort(codes, kind="stable")  # a sort by counting; a filter per group would read all counts each time
     bounds = np.searchsorted(codes[order], np.arange(len(known) + 1))
     entries, numbers = counts["entry"].to_numpy()[order], counts["count"].to_numpy()[order]
     return {
-        language: merge_counts(entries[start:stop], numbers[start:stop], size)
-        for (language, size), (start, stop) in zip(sizes.items(), pairwise(bounds), strict=True)
+        group: merge_counts(entries[start:stop], numbers[start:stop], size)
+        for (group, size), (start, stop) in zip(sizes.items(), pairwise(bounds), strict=True)
     }
 
 
-def balance_counts(counts: Mapping[str, Counts], t_en: int | None, p: float) -> Balance:
-    """Set every language's threshold from its counts, so that all have English's tail share.
+# ---------------------------------------------------------------------- thresholds
+
+
+def balance_counts(counts: Mapping[str, Counts], strategy: Strategy, t_en: int | None, p: float) -> Balance:
+    """Set the threshold of every group from its counts.
 
     Args:
-        counts: by language int64 [entries].
-        t_en: matches per entry above which an English entry is head; None sets it so that the share
-            of English's tail is nearest to `p`.
-        p: the tail's share; used only where `t_en` is None.
+        counts: by group of `group_counts` int64 [entries].
+        strategy: which groups there are, and the rule of their thresholds.
+        t_en: matches per entry above which an English entry is head; None takes the count that makes the share of
+            English's tail nearest to `p`.
+        p: the share of English's tail; used only where `t_en` is None.
+
+    Returns:
+        the groups in the order of their names.
 
     Raises:
-        InputError: `t_en` is given and no English pair matched, so that it says nothing of p.
+        InputError: no English pair matched, so that it sets no threshold or no tail share.
 
     Source: MetaCLIP 2, §3.2, Algorithm 1.
     """
-    english = counts.get("en", np.zeros(0, np.int64))
-    if t_en is not None:
-        if not english.sum() and any(count.sum() for count in counts.values()):
+    groups = sorted(counts) if strategy.groups == "language" else [group for group in counts if group == ALL]
+    english = counts.get(ENGLISH, np.zeros(0, np.int64))
+    if not english.sum() and any(counts[group].sum() for group in groups):
+        if strategy.threshold == "tail_share" and t_en is not None:
             raise InputError("t_en", "no English pair matched, so it sets no tail share", "Set t_en to auto.")
+        if strategy.threshold == "t_en" and t_en is None:
+            raise InputError("t_en", "no English pair matched, so none follows from them", "Set t_en to a number.")
+    if t_en is None:
+        t_en = threshold_for_share(english, p)
+    else:
         p = tail_share(english, t_en)
-    names = sorted(counts)
-    t = [t_en if name == "en" and t_en is not None else threshold_for_share(counts[name], p) for name in names]
-    shares = [tail_share(counts[name], threshold) for name, threshold in zip(names, t, strict=True)]
-    return Balance(tuple(names), tuple(counts[name] for name in names), tuple(t), tuple(shares))
+    own = [strategy.threshold == "tail_share" and group != ENGLISH for group in groups]
+    t = [threshold_for_share(counts[group], p) if o else t_en for group, o in zip(groups, own, strict=True)]
+    shares = [tail_share(counts[group], threshold) for group, threshold in zip(groups, t, strict=True)]
+    return Balance(tuple(groups), tuple(counts[group] for group in groups), tuple(t), tuple(shares))
 
 
 def keep_entries(balance: Balance) -> tuple[Floats, Codes]:
     """All groups' keep probabilities end to end.
 
     Returns:
-        (float64 [all entries], int64 [groups + 1]: where each group's lie).
+        (float64 [all entries], int64 [groups + 1]: where each group begins, and the end).
     """
     ends = np.cumsum([0, *map(len, balance.counts)]).astype(np.int64)
     return np.concatenate([*map(keep_probability, balance.counts, balance.t), np.zeros(0)]), ends
 
 
-def keep_pairs(matches: pa.Table, groups: tuple[str, ...], ends: Codes, keep: Floats) -> Floats:
+# ---------------------------------------------------------------------- pairs
+
+
+def find_eligible(languages: pa.ChunkedArray, strategy: Strategy) -> Mask | None:
+    """Which pairs a strategy looks at, by their languages: bool [pairs], or None for all of them."""
+    if strategy.eligible == "all":
+        return None
+    return np.asarray(pc.equal(languages, ENGLISH).to_numpy(), dtype=bool)
+
+
+def keep_pairs(matches: pa.Table, strategy: Strategy, groups: tuple[str, ...], ends: Codes, keep: Floats) -> Floats:
     """Keep probabilities of matched pairs.
 
     Args:
-        matches: MATCHES' `language` and `entries`, of languages in `groups`.
-        groups: languages, in the order of `ends`.
+        matches: MATCHES' `language` and `entries`, of eligible pairs; languages are in `groups` where that holds them.
+        strategy: of the matches.
+        groups: in the order of `ends`.
         ends, keep: of `keep_entries`.
 
     Returns:
-        float64 [pairs].
+        float64 [pairs]; 1 where nothing is matched.
     """
-    codes = pc.index_in(matches["language"], pa.array(groups, pa.string())).to_numpy().astype(np.int64)
-    return pair_keep_probability(*_flatten(matches), ends[codes], keep)
+    if strategy.metadata == "none":
+        return np.ones(len(matches))
+    if strategy.groups == "all":
+        starts = np.zeros(len(matches), np.int64)
+    else:
+        codes = pc.index_in(matches["language"], pa.array(groups, pa.string())).to_numpy().astype(np.int64)
+        starts = ends[codes]
+    return pair_keep_probability(*_flatten(matches), starts, keep)
 
 
 def draw_epoch(pairs: pa.Table, seed: int, epoch: int, rivals: tuple[U64, U64, Mask] | None = None) -> Mask:
-    """Which matched pairs an epoch keeps: one text an image, then each with its keep probability.
+    """Which matched pairs an epoch keeps: one text per image, then each with its keep probability.
 
     Offline curation and a training stream that draws anew every epoch call this same function.
 
@@ -281,38 +247,8 @@ def draw_steps(
     return drawn, drawn & sample_pairs(pair_ids, pairs["keep_probability"].to_numpy(), seed, epoch)
 
 
-# ---------------------------------------------------------------------- the parts of both
-
-
-def _count(matches: pa.Table, curation: Curation, groups: int) -> list[Counts]:
-    """Per group, in how many eligible pairs each entry stands."""
-    offsets, entries = _flatten(matches)
-    lengths = np.diff(offsets)
-    used = np.repeat(_eligible(matches, curation), lengths)
-    group_of = np.repeat(_groups(matches, curation), lengths)[used]
-    order = np.argsort(group_of, kind="stable")
-    ordered = entries[used][order]
-    bounds = np.searchsorted(group_of[order], np.arange(groups + 1))
-    parts = [ordered[start:stop] for start, stop in pairwise(bounds)]
-    return [count_entries(part, int(part.max()) + 1 if len(part) else 0) for part in parts]
-
-
-def _eligible(matches: pa.Table, curation: Curation) -> Mask:
-    """Which pairs this way to curate looks at: English ones only, or all."""
-    if curation == "english":
-        return np.asarray(pc.equal(matches["language"], "en").to_numpy(), dtype=bool)
-    return np.ones(matches.num_rows, dtype=bool)
-
-
-def _groups(matches: pa.Table, curation: Curation) -> Codes:
-    """The balance group of each pair: its language, or 0."""
-    return _encode(matches["language"])[0] if curation in ISOLATED else np.zeros(matches.num_rows, np.int64)
-
-
 def _encode(column: pa.ChunkedArray) -> tuple[Codes, list[str]]:
     """A string column as codes and their names, in sorted order, so that row order does not matter."""
-    if column.null_count:
-        raise InputError("language", f"{column.null_count} pairs declare none", "Set `curation.language: lid`.")
     names = sorted(pc.unique(column).to_pylist())
     if not names:
         return np.zeros(0, np.int64), []
@@ -325,34 +261,3 @@ def _flatten(matches: pa.Table) -> tuple[Codes, Entries]:
     lengths = pc.list_value_length(column).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return offsets, pc.list_flatten(column).to_numpy()
-
-
-def _probabilities(offsets: Codes, entries: Entries, groups: Codes, balance: Balance) -> Floats:
-    """Each pair's keep probability. Groups' entries are laid end to end, each shifted by its group's base."""
-    ends = np.cumsum([0, *map(len, balance.counts)]).astype(np.int64)
-    keep = np.concatenate([*map(keep_probability, balance.counts, balance.t), [0.0]])
-    group_of = np.repeat(groups, np.diff(offsets))
-    shifted = entries + ends[group_of]
-    # entries that only ineligible pairs hold were not counted: they keep nothing
-    counted = np.where(shifted < ends[group_of + 1], shifted, len(keep) - 1).astype(np.int32)
-    return pair_keep_probability(offsets, counted, np.zeros(len(groups), np.int64), keep)
-
-
-def _draw(pool: pa.Table, candidates: Mask, seed: int, epoch: int) -> Mask:
-    """Draw one of each image's candidates."""
-    where = np.flatnonzero(candidates)
-    image_ids, pair_ids = pool["image_id"].to_numpy()[where], pool["pair_id"].to_numpy()[where]
-    drawn = np.zeros(pool.num_rows, dtype=bool)
-    drawn[where[draw_texts(image_ids, pair_ids, seed, epoch)]] = True
-    return drawn
-
-
-def _report(names: list[str], languages: Codes, steps: dict[str, Mask]) -> pd.DataFrame:
-    columns = {"pairs": np.ones(len(languages), dtype=bool)} | steps
-    counted = {name: np.bincount(languages[mask], minlength=len(names)) for name, mask in columns.items()}
-    return pd.DataFrame({"language": names} | counted)
-
-
-def _collect(pool: pa.Table, kept: Mask, probability: Floats) -> pa.Table:
-    table = pool.append_column("keep_probability", pa.array(probability)).filter(pa.array(kept))
-    return table.sort_by("pair_id").select(CURATED.names).cast(CURATED)

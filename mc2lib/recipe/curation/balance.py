@@ -27,6 +27,12 @@ def count_entries(entries: npt.NDArray[np.integer], size: int) -> Counts:
 
     Returns:
         int64 [size].
+
+    Examples:
+        Two pairs with the entries 0 and 2, and 2 and 1; entry 3 matches nothing.
+
+        >>> count_entries(np.array([0, 2, 2, 1]), size=4).tolist()
+        [1, 1, 2, 0]
     """
     return np.bincount(entries, minlength=size).astype(np.int64)
 
@@ -58,6 +64,10 @@ def tail_share(counts: Counts, t: int) -> float:
         p in 0..1; 0 if nothing matched.
 
     Source: MetaCLIP 2, §3.2, Algorithm 1.
+
+    Examples:
+        >>> tail_share(np.array([1, 2, 3, 94]), t=20)
+        0.06
     """
     total = counts.sum()
     return float(counts[counts < t].sum() / total) if total else 0.0
@@ -74,6 +84,12 @@ def threshold_for_share(counts: Counts, p: float) -> int:
         t in matches, the lower one of two equally near; 0 if nothing matched.
 
     Source: MetaCLIP 2, §3.2, Algorithm 1.
+
+    Examples:
+        The cumulative shares are 0.01, 0.03, 0.06 and 1.
+
+        >>> threshold_for_share(np.array([1, 2, 3, 94]), p=0.05)
+        3
     """
     ordered = np.sort(counts[counts > 0])
     if not len(ordered):
@@ -104,6 +120,10 @@ def keep_probability(counts: Counts, t: int) -> Floats:
 
     Returns:
         float64 [entries]; 1 where the count is 0.
+
+    Examples:
+        >>> keep_probability(np.array([0, 5, 20, 80]), t=20).tolist()
+        [1.0, 1.0, 1.0, 0.25]
     """
     return np.where(is_head(counts, t), t / np.maximum(counts, 1), 1.0)
 
@@ -147,6 +167,15 @@ def draw_texts(image_ids: U64, pair_ids: U64, seed: int, epoch: int = 0) -> Mask
 
     Returns:
         bool [pairs], True once per distinct image.
+
+    Examples:
+        Three texts of image 1, one of image 2; another epoch draws another text.
+
+        >>> images, pairs = np.array([1, 1, 1, 2], np.uint64), np.array([10, 11, 12, 13], np.uint64)
+        >>> draw_texts(images, pairs, seed=0).tolist()
+        [False, False, True, True]
+        >>> draw_texts(images, pairs, seed=0, epoch=1).tolist()
+        [False, True, False, True]
     """
     draws = mix(pair_ids, key("text of image", seed, epoch))
     return np.asarray(_draw_least(image_ids, pair_ids, draws))

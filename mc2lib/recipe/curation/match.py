@@ -1,9 +1,9 @@
-"""Which entries of a metadata list stand in each text: exact substrings, under the recipe's border rules.
+"""Which entries of a metadata list each text contains: exact substrings, under the recipe's border rules.
 
 A text is cut into tokens once (see `mc2lib.recipe.curation.index`), then the trie of the list is walked from each.
-Words are compared byte by byte and the trie's edges token by token: no match is ever false, and none is ever
-missed. Some hundred tokens, of as many texts as they take, are looked up and walked from side by side, so that
-their reads wait for memory together.
+Words are compared byte by byte and the edges of the trie token by token: no match is ever false, and none is ever
+missed. Several hundred tokens, of one or more texts, are looked up and walked from in parallel, so that their reads
+from memory overlap.
 """
 
 from __future__ import annotations
@@ -18,31 +18,16 @@ from numba import njit
 from mc2lib.errors import InputError
 from mc2lib.params import DEFAULT_RULES, MatchRules
 from mc2lib.recipe.curation.borders import BLANKS, SET_OFF, prepare_texts
-from mc2lib.recipe.curation.index import (
-    AFTER_SPACE,
-    ENTRY,
-    HALF,
-    MIXER,
-    MOST_BYTES,
-    PLACE,
-    PRIME,
-    SEVERAL,
-    Bytes,
-    Ids,
-    Index,
-    Offsets,
-    Shorts,
-    Words,
-    base_of,
-    buffers,
-    cut,
-)
+from mc2lib.recipe.curation.index import MOST_BYTES, Index, buffers
+from mc2lib.recipe.curation.index_tokens import Bytes, Ids, Words, base_of, cut
+from mc2lib.recipe.curation.index_trie import AFTER_SPACE, ENTRY, PLACE, SEVERAL
+from mc2lib.recipe.curation.perfect_hash import HALF, MIXER, PRIME, Offsets, Shorts
 
-#: Tokens that are looked up and walked from side by side, so that one waits for memory while others do.
+#: How many tokens are looked up and walked from in parallel, so that their reads from memory overlap.
 ABREAST = 512
-#: As many matches are sorted by counting for each how many are less.
+#: Up to this many matches are sorted by counting, for each, how many are less.
 FEW = 512
-#: How texts are spaced out: 0 as it is, 1 becomes a space, 2 gets a space on each side.
+#: How a byte is spaced out: 0 stays, 1 becomes a space, 2 gets a space on each side.
 _KINDS = np.zeros(256, np.uint8)
 _KINDS[[ord(blank) for blank in BLANKS]] = 1
 _KINDS[[ord(mark) for mark in SET_OFF]] = 2
@@ -52,14 +37,14 @@ def match(texts: pa.Array | pa.ChunkedArray, index: Index) -> pa.ListArray:
     """Find the distinct entries in each text.
 
     Args:
-        texts: string, string_view or binary of any width [n], no nulls; bytes that are no UTF-8 match nothing.
+        texts: string, string_view or binary of any width [n], no nulls; bytes that are not UTF-8 match nothing.
         index: see `build_index`.
 
     Returns:
-        list<int32> [n] of entry ids, ascending and distinct; empty where nothing matches.
+        list<int32> [n] of entry ids, ascending and distinct; empty if nothing matches.
 
     Raises:
-        InputError: a text is null, or there are more matches than one batch holds.
+        InputError: a text is null, or there are more matches than one batch can hold.
     """
     data, offsets = _text_buffers(texts, index.rules)
     counts = np.zeros(len(offsets) - 1, np.int64)
@@ -70,22 +55,24 @@ def match(texts: pa.Array | pa.ChunkedArray, index: Index) -> pa.ListArray:
 def match_languages(
     texts: pa.Array | pa.ChunkedArray, languages: pa.Array | pa.ChunkedArray, indices: Mapping[str, Index]
 ) -> pa.ListArray:
-    """Match each text against its own language's list only, one language after another.
+    """Match each text against the list of its own language only, one language after another.
 
     Args:
-        texts: as `match` takes them [n].
+        texts: see `match` [n].
         languages: string [n]; a null is a language without a list.
-        indices: by language, all of the same rules; a text of a language without one matches nothing.
+        indices: by language, all built by the same rules; a text of a language without one matches nothing.
 
     Returns:
-        list<int32> [n]; ids are of the text's own language's list.
+        list<int32> [n] of entry ids in the list of the text's language.
 
     Raises:
-        InputError: as `match`, there are not as many languages as texts, or two indices differ in their rules.
+        InputError: as `match`; or there are not as many languages as texts, or two indices have different rules.
     """
     data, offsets = _text_buffers(texts, _common_rules(indices))
     if len(languages) != len(offsets) - 1:
-        raise InputError("language", f"{len(languages)} languages, {len(offsets) - 1} texts", "Give one a text.")
+        raise InputError(
+            "language", f"{len(languages)} languages, {len(offsets) - 1} texts", "Give one language per text."
+        )
     encoded = _joined(languages).dictionary_encode(null_encoding="encode")
     codes, names = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
     order = np.argsort(codes, kind="stable")
@@ -104,12 +91,12 @@ def _common_rules(indices: Mapping[str, Index]) -> MatchRules:
     """The rules of all indices."""
     rules = {index.rules for index in indices.values()}
     if len(rules) > 1:
-        raise InputError("index", f"lists matched by different rules: {rules}", "Build all indices with the same.")
+        raise InputError("index", f"built by different rules: {rules}", "Build all indices by the same rules.")
     return rules.pop() if rules else DEFAULT_RULES
 
 
 def _match_rows(data: Bytes, offsets: Offsets, rows: Offsets, index: Index, counts: Offsets) -> Ids:
-    """The matches of `rows`, one after another; how many each has goes to `counts`."""
+    """The matches of `rows`, end to end; the number of each goes to `counts`."""
     found: Ids = _match(data, offsets, rows, _KINDS, index.seed, counts, *index.arrays.values())
     return found
 
@@ -123,7 +110,7 @@ def _as_lists(counts: Offsets, found: Ids) -> pa.ListArray:
 
 
 def _text_buffers(texts: pa.Array | pa.ChunkedArray, rules: MatchRules) -> tuple[Bytes, Offsets]:
-    """The bytes and offsets of texts, spelled by the rules, as NumPy views; InputError if one is null."""
+    """The bytes and offsets of texts that are spelled by the rules, as NumPy views; InputError if one is null."""
     if texts.null_count:
         raise InputError("alt_text", f"{texts.null_count} texts are null", "Drop those pairs.")
     joined = _joined(texts)
@@ -138,7 +125,7 @@ def _text_buffers(texts: pa.Array | pa.ChunkedArray, rules: MatchRules) -> tuple
 
 
 def _joined(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One array of a column's chunks."""
+    """The chunks of a column as one array."""
     if isinstance(array, pa.ChunkedArray):
         if array.num_chunks == 1:
             return array.chunk(0)
@@ -191,15 +178,15 @@ def _match(
     several: Words,
     everywhere: Words,
 ) -> Ids:  # pragma: no cover (compiled)
-    """The entries found in each of `rows`, one row after another; how many each has goes to `counts`.
+    """The entries found in each of `rows`, end to end; the number of each goes to `counts`.
 
-    What a loop reads from the index, it reads for many tokens or starts before the next loop uses it.
+    Each loop reads from the index for many tokens or starts before the next loop uses what was read.
     """
     longest = total = 0
     for row in rows:
         longest = max(longest, text_offsets[row + 1] - text_offsets[row])
         total += text_offsets[row + 1] - text_offsets[row]
-    # bytes of spaced-out texts, of which no token has less than one
+    # bytes of spaced-out texts; every token has at least one
     room = min(3 * longest + 16 * ABREAST, 3 * total + 2 * len(rows))
     hay = np.empty(room, np.uint8)
     tokens = np.empty(room + ABREAST, np.uint32)
@@ -327,7 +314,7 @@ def _match(
                 n_tails += more & tail
                 n_active += more & (1 - tail)
             depth += 1
-        if n_hits > last:  # once more, with room: making it where a match is found would slow down every match
+        if n_hits > last:  # again with more room: growing where a match is found would slow down every match
             hits = np.empty((2 * n_hits, 2), np.int32)
             continue
         found = _room_for(found, n_found, n_hits)
@@ -354,7 +341,7 @@ def _match(
 def _add_several(
     hits: Any, n_hits: Any, several: Words, end: Any, start: Any, space: Any
 ) -> Any:  # pragma: no cover (compiled)
-    """Add entries whose needles are equal; returns how many hits there are now, with room for them or not."""
+    """Add entries whose needles are equal; return how many hits there are now, whether or not there is room."""
     place = np.int64(end & PLACE)
     last = len(hits) - 1
     for i in range(place + 1, place + 1 + np.int64(several[place])):
@@ -369,17 +356,17 @@ def _room_for(found: Ids, n_found: int, more: int) -> Ids:  # pragma: no cover (
     if n_found + more <= len(found):
         return found
     grown = np.empty(2 * (n_found + more), np.int32)
-    for i in range(n_found):  # a slice is the same, and takes a second more to compile
+    for i in range(n_found):  # a slice does the same, but takes a second longer to compile
         grown[i] = found[i]
     return grown
 
 
 @njit(cache=True, nogil=True)
 def _sort_distinct(found: Ids, begin: int, end: int, to: int, few: Any) -> int:  # pragma: no cover (compiled)
-    """Move found[begin:end] to found[to:], in order and without repeats; return the new end.
+    """Move found[begin:end] to found[to:], sorted and without repeats; return the new end.
 
-    An entry may stand in a text twice. Each one's place is how many are less, counted for all alike: no branch
-    to guess wrong, several a step.
+    An entry may occur in a text twice. The place of each is the number of smaller ones, counted without branches that
+    could be mispredicted, several per step.
     """
     size = end - begin
     if size > FEW:
@@ -395,7 +382,7 @@ def _sort_distinct(found: Ids, begin: int, end: int, to: int, few: Any) -> int: 
         less = np.int32(0)
         here = few[0, i]
         for j in range(size):
-            less = np.int32(less + np.int32(few[0, j] < here))  # kept narrow, so that more of them go at once
+            less = np.int32(less + np.int32(few[0, j] < here))  # narrow, so that more fit into a vector
         few[1, less] = here
     for i in range(size):
         found[to] = few[1, i]
@@ -405,7 +392,7 @@ def _sort_distinct(found: Ids, begin: int, end: int, to: int, few: Any) -> int: 
 
 @njit(cache=True, nogil=True)
 def _sort(found: Ids, begin: int, end: int) -> None:  # pragma: no cover (compiled)
-    """Sort found[begin:end] by Shell's method, which takes a second less to compile than NumPy's."""
+    """Sort found[begin:end] by Shell's method, which compiles a second faster than NumPy's."""
     gap = 1
     while gap < (end - begin) // 3:
         gap = 3 * gap + 1
@@ -422,7 +409,7 @@ def _sort(found: Ids, begin: int, end: int) -> None:  # pragma: no cover (compil
 
 @njit(cache=True, nogil=True)
 def _in_row_order(order: Offsets, counts: Offsets, found: Ids) -> Ids:  # pragma: no cover (compiled)
-    """Lists that stand in the order `order` of their rows, in the order of the rows."""
+    """Move lists from the order `order` of their rows into the order of the rows."""
     begins = np.zeros(len(counts) + 1, np.int64)
     for row in range(len(counts)):
         begins[row + 1] = begins[row] + counts[row]

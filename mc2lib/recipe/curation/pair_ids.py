@@ -1,9 +1,9 @@
-"""Ids of images and pairs from what the source calls them, the same however its files are split.
+"""Ids of images and pairs from the names that the source gives them, the same however its files are split.
 
-An image's id is a hash of the best name its pool gives it; a pair's id is a hash of its image's id
-and its text. So two files, or two readers, that hold the same pair give it the same id, where the pool
-has hashes, urls or ids; a bare key is an image's name only together with its shard's. Rows that share the
-image's hash, or else its url, are texts of one image.
+The id of an image is a hash of the best name that its pool gives it; the id of a pair is a hash of its image's id and
+its text. So two files, or two readers, give the same pair the same id if the pool has hashes, urls or ids; a bare key
+names an image only together with the name of its shard. Rows that share the hash of an image, or else its url, are
+texts of one image.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from mc2lib.hashing import key
 
 U64 = npt.NDArray[np.uint64]
 
-#: Names of an image, the best first: its bytes' hash, where it was found, the pool's id, its key in the shards. A
-#: pool's id comes after the url: CommonPool and others give each (image, text) row an id of its own.
+#: Names of an image, best first: the hash of its bytes, where it was found, the pool's id, its key in the shards. The
+#: pool's id comes after the url, because CommonPool and others give each (image, text) row its own id.
 IDENTITIES = ("sha256", "url", "uid", "key")
 
 
 def hash_strings(texts: pa.Array | pa.ChunkedArray, salts: int | U64) -> U64:
-    """Hash strings to 64 bits, one pass over Arrow's bytes.
+    """Hash strings to 64 bits, in one pass over Arrow's bytes.
 
     Args:
         texts: strings or bytes [n]; null hashes as the empty string.
-        salts: one 64-bit key for all, or uint64 [n], one for each.
+        salts: one 64-bit key for all strings, or uint64 [n], one per string.
 
     Returns:
         uint64 [n].
@@ -68,10 +68,10 @@ def _hash_strings(data: npt.NDArray[np.uint8], bounds: npt.NDArray[np.int64], se
 
 
 def image_ids(names: Mapping[str, pa.Array | pa.ChunkedArray]) -> tuple[U64, npt.NDArray[np.bool_]]:
-    """Ids of images by the best name that each has.
+    """Make the ids of images from the best name that each has.
 
     Args:
-        names: some of `IDENTITIES` to strings [n]; null or empty where an image has no such name.
+        names: by one of `IDENTITIES`, strings [n]; null or empty if an image has no such name.
 
     Returns:
         (ids uint64 [n], whether the image has any name bool [n]).
@@ -89,24 +89,34 @@ def image_ids(names: Mapping[str, pa.Array | pa.ChunkedArray]) -> tuple[U64, npt
 
 
 def pair_ids(images: U64, texts: pa.Array | pa.ChunkedArray) -> U64:
-    """Ids of pairs: the text's hash under its image's id.
+    """Make the ids of pairs: the hash of each text, salted with the id of its image.
 
     Args:
         images: image ids, uint64 [n].
         texts: alt-texts, strings [n].
+
+    Returns:
+        uint64 [n].
     """
     return hash_strings(texts, images ^ np.uint64(key("pair")))
 
 
 class Met:
-    """The ids met so far, nine bytes a slot and at most half of the slots filled."""
+    """The ids met so far: nine bytes per slot, with at most half of the slots filled."""
 
     def __init__(self) -> None:
         self.count = 0
         self._ids, self._filled = np.zeros(1 << 12, np.uint64), np.zeros(1 << 12, bool)
 
     def meet(self, ids: U64) -> npt.NDArray[np.bool_]:
-        """Which of `ids` were met before, in an earlier call or earlier in this one; all are met now."""
+        """Meet some ids.
+
+        Args:
+            ids: uint64 [n].
+
+        Returns:
+            bool [n], which of them were met before, in an earlier call or earlier in this one.
+        """
         while 2 * (self.count + len(ids)) > len(self._ids):
             old = self._ids[self._filled]
             size = 4 * len(self._ids)
@@ -131,11 +141,14 @@ def _meet(slots: U64, filled: npt.NDArray[np.bool_], ids: U64) -> npt.NDArray[np
 
 
 def in_several_parts(ids: U64, parts: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
-    """Which rows hold an id that stands in more than one part.
+    """Find the rows whose id occurs in more than one part.
 
     Args:
         ids: uint64, ascending.
-        parts: integers, row for row of `ids`.
+        parts: integers, the part of each row.
+
+    Returns:
+        bool, one per row.
     """
     if not len(ids):
         return np.zeros(0, bool)
@@ -146,20 +159,20 @@ def in_several_parts(ids: U64, parts: npt.NDArray[np.integer]) -> npt.NDArray[np
 
 @njit(cache=True)
 def find_rows(ids: U64, wanted: U64) -> npt.NDArray[np.int64]:  # pragma: no cover (compiled)
-    """Where ids stand in a long column of them.
+    """Find the rows of some ids in a long column of ids.
 
     Args:
-        ids: uint64, ascending; each may stand there often.
+        ids: uint64, ascending; each may occur many times.
         wanted: uint64, ascending and distinct.
 
     Returns:
-        int64, ascending: every row of `ids` that holds one of `wanted`.
+        int64, ascending: every row of `ids` that has one of `wanted`.
     """
     first, last = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
     at, total = 0, 0
     for number in range(len(wanted)):
         one, step = wanted[number], 1
-        while at + step < len(ids) and ids[at + step] < one:  # it lies not far behind the one before
+        while at + step < len(ids) and ids[at + step] < one:  # it is usually close to the previous one
             step *= 2
         low, high = at + step // 2, min(at + step, len(ids))
         while low < high:

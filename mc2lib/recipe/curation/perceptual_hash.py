@@ -1,7 +1,7 @@
-"""Hygiene: images that stand in a pool twice, or in an evaluation, found by hashes of their pixels.
+"""Near duplicates within a pool, and between a pool and an evaluation, by hashes of pixels; and flags of the pool.
 
-Off unless asked for: the paper removes no near duplicates from its pool. All of it is exact and does
-not depend on order: of images that are alike, one goes if another with a lower image id is.
+Off unless asked for: that is our choice, not the paper's. Everything is exact and independent of order: of two similar
+images, the one with the higher image id is removed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from mc2lib.errors import InputError
 U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
-#: Pixels of a thumbnail's side and bits of a hash's side, as `imagehash.phash` has them.
+#: The side of a thumbnail in pixels, and the side of a hash in bits, as in `imagehash.phash`.
 THUMBNAIL = 32
 SIDE = 8
 BITS = 64
-#: The most bits that hashes are compared within.
+#: The largest distance, in bits, at which hashes are compared.
 FARTHEST = 16
 
 
 def perceptual_hash(thumbnails: npt.NDArray[np.uint8]) -> U64:
-    """The perceptual hash of grey thumbnails, bit for bit that of `imagehash.phash`.
+    """Compute the perceptual hash of grey thumbnails, bit for bit that of `imagehash.phash`.
 
-    A bit says whether one of the 64 lowest frequencies of the cosine transform is above their median.
+    Each bit says whether one of the 64 lowest frequencies of the cosine transform is above their median.
 
     Args:
         thumbnails: uint8 [n, 32, 32], made by Pillow's Lanczos filter.
@@ -39,7 +39,7 @@ def perceptual_hash(thumbnails: npt.NDArray[np.uint8]) -> U64:
     Returns:
         uint64 [n]; the first frequency is the highest bit, so that its hex is what `imagehash` prints.
     """
-    from scipy.fft import dct  # not for those who only compare hashes
+    from scipy.fft import dct  # not needed to compare hashes
 
     transformed = dct(dct(thumbnails.astype(np.float64), axis=1), axis=2)[:, :SIDE, :SIDE]
     low = np.ascontiguousarray(transformed).reshape(len(thumbnails), BITS)
@@ -48,20 +48,29 @@ def perceptual_hash(thumbnails: npt.NDArray[np.uint8]) -> U64:
 
 
 def distance(first: U64, second: U64) -> npt.NDArray[np.int64]:
-    """Bits in which hashes differ (Hamming), elementwise."""
+    """The Hamming distance of hashes, elementwise.
+
+    Args:
+        first: uint64 [n].
+        second: uint64 [n].
+
+    Returns:
+        int64 [n], bits.
+    """
     return np.bitwise_count(first ^ second).astype(np.int64)
 
 
 def lowest_images(hashes: U64, more: U64, image_ids: U64) -> tuple[U64, U64, U64]:
-    """Tell images of one hash apart: the lowest image id of each hash, and the ids of all the others.
+    """Find the lowest image id of each hash, and the ids of all other images.
 
     Args:
-        hashes, more: uint64 [n], the two halves of a hash; `more` is 0 where 64 bits are all of it.
-        image_ids: uint64 [n]; an image may stand there several times.
+        hashes: uint64 [n], the first half of each hash.
+        more: uint64 [n], the second half; 0 if hashes have 64 bits.
+        image_ids: uint64 [n]; an image may occur several times.
 
     Returns:
-        (uint64 [m], the first halves of the distinct hashes; uint64 [m], each one's lowest image id;
-        uint64, ids that have a hash of a lower one, each once, sorted).
+        The first halves of the distinct hashes, uint64 [m]; the lowest image id of each, uint64 [m]; and the ids whose
+        hash a lower id has too, distinct and sorted, uint64.
     """
     order = np.lexsort((image_ids, more, hashes))
     hashes, more, image_ids = hashes[order], more[order], image_ids[order]
@@ -73,9 +82,9 @@ def lowest_images(hashes: U64, more: U64, image_ids: U64) -> tuple[U64, U64, U64
 
 
 def outranked(hashes: U64, image_ids: U64, mask: np.uint64, within: int) -> Bools:
-    """Which hashes lie near one with a lower image id, of those that agree with it under a mask.
+    """Find hashes near one with a lower image id, among those that agree with it under a mask.
 
-    Over all of `band_masks`, every such hash is found.
+    All of `band_masks` together find every such hash.
 
     Args:
         hashes: uint64 [n], distinct.
@@ -93,11 +102,10 @@ def outranked(hashes: U64, image_ids: U64, mask: np.uint64, within: int) -> Bool
 
 
 def near_duplicates(hashes: U64, image_ids: U64, within: int) -> Bools:
-    """Which images go: those within so many bits of an image with a lower id.
+    """Find the images to remove: those within some bits of an image with a lower id.
 
-    The one that stays of any group is its lowest; a chain of likenesses leads from each that goes to
-    one that stays. Whether an image goes depends on no choice made before, so neither order nor the
-    way a pool is cut into shards matters.
+    The lowest id of any group stays; a chain of similar images leads from each removed image to one that stays. Whether
+    an image is removed depends on no earlier choice, so neither the order nor the division into shards matters.
 
     Args:
         hashes: uint64 [n] of `perceptual_hash`.
@@ -105,7 +113,7 @@ def near_duplicates(hashes: U64, image_ids: U64, within: int) -> Bools:
         within: bits, 0 to 16.
 
     Returns:
-        bool [n]; an image that stands there twice goes everywhere or nowhere.
+        bool [n]; an image that occurs twice is removed everywhere or nowhere.
 
     Raises:
         InputError: `within` is out of its range.
@@ -119,7 +127,7 @@ def near_duplicates(hashes: U64, image_ids: U64, within: int) -> Bools:
 
 
 def contaminated(hashes: U64, evaluation: U64, within: int) -> Bools:
-    """Which images are within so many bits of an evaluation image.
+    """Find the images within some bits of an evaluation image.
 
     Args:
         hashes: uint64 [n], of the pool.
@@ -141,11 +149,15 @@ def contaminated(hashes: U64, evaluation: U64, within: int) -> Bools:
 
 
 def band_masks(count: int, within: int) -> list[np.uint64]:
-    """Masks such that two hashes that differ in at most `within` bits agree under one of them.
+    """Choose masks such that any two hashes that differ in at most `within` bits agree under one of them.
 
-    The bits are cut in more bands than may differ; what differs spoils at most `within` of them, so that
-    some choice of all the others agrees. More bands mean more masks, and fewer hashes that agree under one
-    by chance: the number is chosen by the work that `count` hashes make.
+    The bits are divided into more bands than may differ; the differing bits fall into at most `within` bands, so some
+    choice of the other bands agrees. More bands mean more masks, but fewer hashes that agree under a mask by chance;
+    the number is chosen to minimise the work.
+
+    Args:
+        count: how many hashes are compared.
+        within: bits, 0 to 16.
     """
     best, cost = within + 1, math.inf
     for bands in range(within + 1, min(2 * within + 4, 17)):
@@ -209,12 +221,15 @@ def _check_within(within: int) -> None:
 
 
 def flagged(table: pa.Table, nsfw: float | None = None, faces: int | None = None) -> Bools:
-    """Which rows the pool itself marks beyond what is wanted; a row it says nothing of is not flagged.
+    """Find the rows whose own flags exceed a limit; a row without flags is not found.
 
     Args:
         table: of `schemas.WEB`.
-        nsfw: flag what the pool rates above this, 0 to 1; None asks nothing.
-        faces: flag images with more faces than this; None asks nothing.
+        nsfw: the highest rating to keep, 0 to 1; None for no limit.
+        faces: the most faces to keep; None for no limit.
+
+    Returns:
+        bool [rows].
 
     Raises:
         InputError: a limit is given and the pool has no such column.

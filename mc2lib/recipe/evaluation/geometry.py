@@ -20,6 +20,10 @@ def alignment(images: Features, texts: Features) -> float:
         a number in 0..4.
 
     Source: Wang and Isola, 2020; MetaCLIP 2, §4 (embedding quality).
+
+    Examples:
+        >>> alignment(np.eye(2), np.eye(2)), alignment(np.eye(2), -np.eye(2))
+        (0.0, 4.0)
     """
     return float(np.mean(squared_distances(images, texts)))
 

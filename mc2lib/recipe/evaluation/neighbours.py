@@ -60,5 +60,9 @@ def recall_by_chance(positives: int, gallery: int, k: int) -> float:
     """Probability that k of `gallery` items drawn at random hold one of `positives` right ones.
 
     Top-k accuracy by chance is `recall_by_chance(1, classes, k)`.
+
+    Examples:
+        >>> recall_by_chance(1, 400, 1), recall_by_chance(2, 4, 1)
+        (0.0025, 0.5)
     """
     return float(1 - Fraction(comb(gallery - positives, k), comb(gallery, k))) if k < gallery else 1.0

@@ -106,6 +106,13 @@ def rank_gallery(queries: Features, gallery: Features, query_groups: Labels, gal
         InputError: a query has no right item in the gallery.
 
     Source: MetaCLIP 2, §4 (XM3600 recall with all captions).
+
+    Examples:
+        Two captions of image 0: it is found by its better one.
+
+        >>> images, captions = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0], [0.6, 0.8]])
+        >>> rank_gallery(images, captions, np.array([0, 1]), np.array([0, 0, 1])).tolist()
+        [0, 1]
     """
     order = np.argsort(gallery_groups, kind="stable")
     first = np.searchsorted(gallery_groups[order], query_groups, side="left")

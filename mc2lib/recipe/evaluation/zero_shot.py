@@ -42,6 +42,11 @@ def class_embeddings(prompts: Features, classes: Labels, count: int) -> Features
         InputError: a class has no prompt.
 
     Source: OpenAI's CLIP evaluation, as MetaCLIP 2, §4, uses it.
+
+    Examples:
+        >>> prompts, classes = np.array([[2.0, 0.0], [0.0, 3.0], [0.0, -1.0]]), np.array([0, 0, 1])
+        >>> class_embeddings(prompts, classes, count=2).round(3).tolist()
+        [[0.707, 0.707], [0.0, -1.0]]
     """
     sizes = np.bincount(classes, minlength=count)
     if len(sizes) > count or sizes.min() == 0:
@@ -66,6 +71,13 @@ def rank_classes(images: Features, classes: Features, labels: Labels) -> Ranks:
 
     Returns:
         int64 [n], 0 where the own class is the single most similar one.
+
+    Examples:
+        Three images of the classes 0, 1 and 0; the third is nearer to class 1.
+
+        >>> images, classes = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]), np.eye(2)
+        >>> rank_classes(images, classes, np.array([0, 1, 0])).tolist()
+        [0, 0, 1]
     """
     ranks = np.zeros(len(images), np.int64)
     rows = max(1, BLOCK // max(1, len(classes)))
@@ -78,5 +90,10 @@ def rank_classes(images: Features, classes: Features, labels: Labels) -> Ranks:
 
 
 def share_within(ranks: Ranks, k: int) -> float:
-    """Share of ranks below k: top-k accuracy, or recall at k."""
+    """Share of ranks below k: top-k accuracy, or recall at k.
+
+    Examples:
+        >>> share_within(np.array([0, 1, 4, 0]), k=1), share_within(np.array([0, 1, 4, 0]), k=5)
+        (0.5, 1.0)
+    """
     return float(np.mean(ranks < k))

@@ -1,1 +1,1 @@
-"""Metadata: sources, ranked entries, one list a language. Source: MetaCLIP 2, §3.1."""
+"""Metadata: sources, ranked entries, one list per language. Source: MetaCLIP 2, §3.1."""

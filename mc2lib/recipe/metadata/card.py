@@ -1,4 +1,4 @@
-"""The metadata card: what shares and caps cut of each source, scripts, and which labels of language id find a list."""
+"""The metadata card: what shares and caps cut off each source, scripts, and which language-id labels find a list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mc2lib.languages import (
 )
 from mc2lib.recipe.metadata.merge import SOURCES, Merged, Walk
 
-#: First words of Unicode's names of the letters of a script, where they are not the script's name.
+#: First words of Unicode's names for the letters of a script, where they are not the name of the script.
 _LETTERS = {
     "Canadian Syllabics": ("CANADIAN",),
     "Han": ("CJK",),
@@ -32,14 +32,14 @@ _LETTERS = {
 
 
 def count_cuts(walk: Walk) -> tuple[int, int]:
-    """How many candidates of a source were not reached because of its share, and how many more because of its cap.
+    """Count the candidates of a source that its share cut off, and those that its cap cut off in addition.
 
     Args:
-        walk: how far down the source its list goes.
+        walk: how far down the source the list goes.
 
     Returns:
-        (below the share, beyond the cap); with the entries that are new, held already or unusable they add up to the
-        candidates. Where the cap was reached, as many count as beyond it as the share would have allowed more.
+        (below the share, beyond the cap). Together with the entries that are new, held already or unusable they add up
+        to the candidates. If the cap was reached, those that the share alone would have allowed are beyond the cap.
 
     Source: MetaCLIP 2, §3.1.
     """
@@ -51,14 +51,14 @@ def count_cuts(walk: Walk) -> tuple[int, int]:
 
 
 def count_letters(entries: Iterable[str], language: str) -> tuple[int, int]:
-    """The letters of some entries, and those that are of the script their language is mainly written in.
+    """Count the letters of some entries, and those of the script that their language is mainly written in.
 
     Args:
         entries: of one language's list.
         language: metadata language.
 
     Returns:
-        (letters, letters of the script). Marks are no letters: those of Indic vowels do not count.
+        (letters, letters of the script). Marks are not letters, so signs of Indic vowels do not count.
     """
     points, counts = np.unique(np.frombuffer("".join(entries).encode("utf-32-le"), np.uint32), return_counts=True)
     names = _LETTERS.get(script(language), (script(language).upper(),))
@@ -69,7 +69,7 @@ def count_letters(entries: Iterable[str], language: str) -> tuple[int, int]:
 
 @cache
 def _letter(point: int) -> str:
-    """The first word of a letter's name, which is its script; empty if the character is no letter of any."""
+    """The first word of a letter's name, which is its script; empty if the character is not a letter of a script."""
     character = chr(point)
     if not unicodedata.category(character).startswith("L") or unicodedata.category(character) == "Lm":
         return ""
@@ -78,15 +78,15 @@ def _letter(point: int) -> str:
 
 
 def summarise_cuts(card: pd.DataFrame) -> pd.DataFrame:
-    """What became of the candidates of each source, over all languages.
+    """Summarise what became of the candidates of each source, over all languages.
 
     Args:
-        card: see `mc2lib.recipe.metadata.card.make_card`; rows of `other`, which repeat those of others, are left out.
+        card: see `make_card`; rows of `other`, which repeat those of other languages, are left out.
 
     Returns:
-        index source; `languages` that have it, and how many of their lists the cap cut (`capped`); `candidates`, which
-        are the sum of those below the share, beyond the cap, `elsewhere` (of an earlier source, too long or
-        nothing but punctuation) and of the `entries`.
+        One row per source: how many `languages` have it, and how many of their lists the cap cut (`capped`);
+        `candidates`, which are the sum of those below the share, beyond the cap, `elsewhere` (in an earlier source, too
+        long or all punctuation), and the `entries`.
     """
     present = card[(card["candidates"] > 0) & (card["language"] != OTHER)].groupby("source")
     columns = ["candidates", "below_share", "beyond_cap", "elsewhere", "entries"]
@@ -95,17 +95,17 @@ def summarise_cuts(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def cover_labels(labels: Sequence[str], languages: Sequence[str]) -> pd.DataFrame:
-    """Which labels of a language-id model find a list, and which lists no label finds.
+    """Find out which labels of a language-identification model have a list, and which lists have no label.
 
     Args:
         labels: as the model spells them (`__label__en`, `__label__eng_Latn`).
         languages: metadata languages that have a list.
 
     Returns:
-        a row a metadata language that has a list or a label, `other` last: `list`, whether it has one, and
-        `labels`, those that mean it, without `__label__`. Texts of a language with labels and no list are `other`;
-        a list without labels is part of the list of `other`, and is used by itself only for texts that a pool
-        declares to be of its language.
+        One row per metadata language that has a list or a label, `other` last: `list`, whether it has one, and
+        `labels`, those that map to it, without `__label__`. Texts of a language with labels but no list are `other`; a
+        list without labels is part of the list of `other`, and is used on its own only for texts that a pool declares
+        to be in its language.
 
     Source: MetaCLIP 2, §3.2.
     """
@@ -121,13 +121,13 @@ def cover_labels(labels: Sequence[str], languages: Sequence[str]) -> pd.DataFram
 
 
 def summarise_coverage(coverage: pd.DataFrame) -> pd.DataFrame:
-    """The coverage of labels in four rows: with list and label, list only, label only, and no metadata language.
+    """Summarise the coverage of labels in four rows: list and label, list only, label only, no metadata language.
 
     Args:
         coverage: see `cover_labels`.
 
     Returns:
-        `languages` and `labels`, how many, and `which` languages; of `other`, which labels.
+        How many `languages` and `labels`, and `which` languages; in the last row, which labels.
     """
     has_label, is_other = coverage["labels"] != "", coverage.index == OTHER
     parts = {
@@ -159,17 +159,20 @@ CARD = (
 )  # fmt: skip
 
 
-#: What stands for the script of `other`.
+#: Given as the script of `other`.
 SEVERAL = "several"
 
 
 def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
-    """The card of `build_metadata` with a row a language.
+    """Summarise the card with one row per language.
+
+    Args:
+        card: see `make_card`.
 
     Returns:
-        index language; entries of each source and `total`; `cut_by_cap`, the sources that a cap cut and how many
-        entries it cost; `missing`, those that had nothing; `script` the language is mainly written in
-        (`other`: several), and `in_script`, the share of its entries' letters that are of it.
+        By language: entries of each source and `total`; `cut_by_cap`, the sources that a cap cut and how many entries
+        that cost; `missing`, the sources that had nothing; `script`, that the language is mainly written in (`other`:
+        several); and `in_script`, the share of the letters of its entries that are of it.
     """
     card = card.assign(cut=card["source"] + card["beyond_cap"].map(" −{:,}".format))
     table = card.pivot(index="language", columns="source", values="entries").loc[card["language"].unique()]
@@ -187,7 +190,7 @@ def summarise_card(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_english(card: pd.DataFrame) -> pd.DataFrame:
-    """English entries of each source beside the paper's list, which is what the caps are."""
+    """Compare the English entries of each source with the paper's list, whose sizes are the caps."""
     english = card[card["language"] == "en"].set_index("source")
     return pd.DataFrame(
         {
@@ -199,28 +202,37 @@ def compare_english(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def make_card(merged: Merged, language: str, origins: Mapping[str, str]) -> pd.DataFrame:
-    """What became of one language's sources.
+    """Make the card of one language: what became of its sources.
 
     Args:
-        merged: its list, and how far down each source it goes.
+        merged: its list, and how far down each source the list goes.
         language: metadata language.
-        origins: by source, where its entries are from; empty if nowhere.
+        origins: by source, where its entries are from; empty if it has none.
 
     Returns:
-        a row a source of `SOURCES`: language, source, origin and candidates, which are the sum of those `below_share`
-        and `beyond_cap` (`cut_by_cap`: whether there are such), not reached; of those passed by because they stand
-        `elsewhere`, in an earlier source, or are too long or nothing but punctuation; and of the `entries` of the
-        list. Then the `letters` of these, and those of them that are of the language's main script.
+        One row per source of `SOURCES`: language, source, origin and `candidates`. These are the sum of those that were
+        not reached, `below_share` and `beyond_cap` (`cut_by_cap`: whether there are any); of those `elsewhere`, which
+        were skipped because an earlier source has them, or they are too long or all punctuation; and of the `entries`
+        of the list. Then the `letters` of the entries, and how many of these are of the language's main script.
     """
     rows = []
     for source, walk in merged.walks.items():
         entries = merged.table.filter(pc.equal(merged.table["source"], source))["entry"].to_pylist()
         origin = "0..99" if source == "number" else origins.get(source, "")
-        rows.append(_card_row(language, source, origin, walk, count_letters(entries, language)))
+        rows.append(card_row(language, source, origin, walk, count_letters(entries, language)))
     return pd.DataFrame(rows, columns=list(CARD))
 
 
-def _card_row(language: str, source: str, origin: str, walk: Walk, letters: tuple[int, int]) -> dict[str, Any]:
+def card_row(language: str, source: str, origin: str, walk: Walk, letters: tuple[int, int]) -> dict[str, Any]:
+    """Make one row of a card.
+
+    Args:
+        language: metadata language.
+        source: one of `SOURCES`.
+        origin: where its entries are from; empty if it has none.
+        walk: how far down the source the list goes.
+        letters: of its entries, see `count_letters`.
+    """
     below, beyond = count_cuts(walk)
     return {
         "language": language,

@@ -1,4 +1,4 @@
-"""Merging a language's ranked sources into its one list, as far down each as its share and cap allow."""
+"""Merging the ranked sources of a language into one list, as far down each as its share and cap allow."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pyarrow as pa
 from mc2lib.errors import InputError, nearest
 from mc2lib.languages import is_punctuation
 from mc2lib.params import Metadata
-from mc2lib.recipe.metadata.rank import Allowance, allow_bigrams, allow_titles, allow_unigrams
+from mc2lib.recipe.metadata.ranking import Allowance, allow_bigrams, allow_titles, allow_unigrams
 from mc2lib.schemas import METADATA
 
-#: Sources in the order in which an entry that several hold is given to one.
+#: Sources in order of precedence: an entry that several have belongs to the first.
 SOURCES = ("wordnet", "unigram", "bigram", "title", "number")
 
-#: Every language has these.
+#: Entries of every language.
 NUMBERS = tuple(str(number) for number in range(100))
 
 
@@ -27,7 +27,7 @@ class Source:
 
     Args:
         candidates: how many entries it offers.
-        best: its best entries, best first: as many as asked for, fewer only if it has no more that the rules admit.
+        best: gives its best entries, best first: as many as asked for, or fewer if the rules admit no more.
     """
 
     candidates: int
@@ -35,7 +35,7 @@ class Source:
 
     @classmethod
     def listed(cls, entries: Sequence[str]) -> Self:
-        """Entries that are in memory, best first."""
+        """Make a source of entries in memory, best first."""
         return cls(len(entries), lambda top: entries[:top])
 
 
@@ -44,11 +44,11 @@ class Walk:
     """How far down one source the list goes.
 
     Args:
-        candidates: entries that the source offers.
-        allowance: how many new entries the rules allow; None: all.
-        new: entries that the list has from it.
-        held: those passed by because the list held them already.
-        unusable: those passed by because they are too long, blank or nothing but punctuation.
+        candidates: how many entries the source offers.
+        allowance: how many new entries the rules allow; None for all.
+        new: how many entries the list has from it.
+        held: how many were skipped because the list had them already.
+        unusable: how many were skipped because they are too long, blank or all punctuation.
     """
 
     candidates: int
@@ -60,36 +60,41 @@ class Walk:
 
 @dataclass(frozen=True)
 class Merged:
-    """A language's list (METADATA; the row number is the entry's id), and by source how far down it goes."""
+    """A merged list.
+
+    Args:
+        table: METADATA; the row number is the entry's id.
+        walks: by source, how far down it the list goes.
+    """
 
     table: pa.Table
     walks: Mapping[str, Walk]
 
 
 def merge_sources(sources: Mapping[str, Source], rules: Metadata) -> Merged:
-    """One language's metadata: new entries of every source in the order of `SOURCES`, the first source wins.
+    """Merge the metadata of one language: new entries of every source in the order of `SOURCES`; the first source wins.
 
-    Each source is walked down from its best entry. Entries that an earlier source holds are passed by and do not
-    count, nor do unusable ones (`is_usable`). The walk ends when as many *new* entries are in as the lesser of
-    the source's share and its cap allows, or when the source ends. A share is a number of new entries as a cap is:
+    Each source is walked down from its best entry. Entries that an earlier source has are skipped and do not count, nor
+    do unusable ones (`is_usable`). The walk ends when as many *new* entries are in as the lesser of the source's share
+    and its cap allows, or when the source ends. Like a cap, a share is a number of new entries:
 
     - unigrams: `unigram_share` of the candidates, at most `unigram_cap`;
     - bigrams: `bigram_share` of the unigrams kept, at most `bigram_cap`, where the unigrams kept are all that the walk
-      met, whichever source has them in the list; by the rule `pmi`, all above it, at most `bigram_cap`;
+      met, whichever source they have in the list; by the rule `pmi`, all above the threshold, at most `bigram_cap`;
     - titles: `title_share` of the candidates, at most `title_cap`;
     - WordNet and numbers: all.
 
     So English reaches the paper's 251,465, 100,646 and 61,235 where its sources suffice.
 
     Args:
-        sources: by name; one that is absent is empty. `number` is added here.
-        rules: shares, caps and the longest entry.
+        sources: by name; an absent one is empty. `number` is added here.
+        rules: shares, caps and the length of the longest entry.
 
     Returns:
-        the list; its column `rank` is the entry's place in its source.
+        The list; its column `rank` is the entry's place in its source.
 
     Raises:
-        InputError: a source is not of `SOURCES`.
+        InputError: a source is not one of `SOURCES`.
 
     Source: MetaCLIP 2, §3.1.
     """
@@ -125,9 +130,9 @@ def _allow(name: str, source: Source, walks: Mapping[str, Walk], rules: Metadata
 def _walk_down(
     name: str, source: Source, allowance: Allowance | None, longest: int, columns: dict[str, tuple[str, int]]
 ) -> Walk:
-    """Add a source's new entries to `columns`, which holds source and rank of those before."""
+    """Add the new entries of a source to `columns`, which holds source and rank of the entries so far."""
     allowed = source.candidates if allowance is None else min(allowance.share, allowance.cap)
-    # what the list holds already is all that can be passed by, but for unusable entries and such as look alike
+    # as many entries as the list has can be skipped, plus unusable and repeated ones
     top = min(source.candidates, allowed + len(columns))
     while True:
         ranked = source.best(top)
@@ -149,7 +154,16 @@ def _walk_down(
 
 
 def is_usable(entry: str, entry_characters: int) -> bool:
-    """Whether an entry is short enough, not blank and more than punctuation."""
+    """Whether an entry is short enough, not blank and not all punctuation.
+
+    Args:
+        entry: any text.
+        entry_characters: the length of the longest usable entry.
+
+    Examples:
+        >>> [is_usable(entry, 256) for entry in ("cat", "...", " ", "a" * 257)]
+        [True, False, False, False]
+    """
     return len(entry) <= entry_characters and not all(
         is_punctuation(character) or character.isspace() for character in entry
     )

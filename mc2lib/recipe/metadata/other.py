@@ -1,4 +1,4 @@
-"""The list of `other`: the union of the lists that no label of language id reaches."""
+"""The list of `other`: the union of the lists that no label of language identification reaches."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class United:
     """The union of some lists.
 
     Args:
-        table: METADATA; source and rank are those in the list that an entry is from.
+        table: METADATA; source and rank are those in the list that an entry comes from.
         languages: of the lists, in the order of the union.
-        origin: int64 [entries], the place in `languages` of the list that an entry is from.
-        candidates: by source, how many entries the lists have together.
+        origin: int64 [entries], the place in `languages` of the list that an entry comes from.
+        candidates: by source, how many entries the lists have in total.
     """
 
     table: pa.Table
@@ -32,25 +32,32 @@ class United:
 
 
 def unreached_languages(labels: Iterable[str], languages: Iterable[str]) -> tuple[str, ...]:
-    """The languages that no label of a language-id model means, by code.
+    """Find the languages that no label of a language-identification model maps to.
 
     Args:
         labels: as the model spells them (`__label__en`, `__label__eng_Latn`).
-        languages: metadata languages; `other` is none.
+        languages: metadata languages; `other` is left out.
+
+    Returns:
+        Their codes, sorted.
 
     Source: MetaCLIP 2, §3.2.
+
+    Examples:
+        >>> unreached_languages(["__label__en", "__label__zh"], ["en", "zh", "ang", "other"])
+        ('ang',)
     """
     return tuple(sorted(set(languages) - {metadata_language(label) for label in labels} - {OTHER}))
 
 
 def unite_lists(lists: Mapping[str, pa.Table]) -> United:
-    """The union of some languages' lists; of equal entries the first wins.
+    """Unite the lists of some languages; of equal entries the first wins.
 
     Args:
         lists: by metadata language (METADATA). They are united in the order of the languages' codes.
 
     Returns:
-        the union; empty without any list, so that no text is sent to a list that says nothing.
+        The union; it is empty if there are no lists.
 
     Source: MetaCLIP 2, §3.2.
     """

@@ -1,4 +1,4 @@
-"""The best words and pairs of counts of any size: ranked and cut without sorting all of them."""
+"""The best words and pairs of counts of any size, ranked and cut without sorting all of them."""
 
 from __future__ import annotations
 
@@ -13,46 +13,47 @@ import pyarrow.compute as pc
 
 from mc2lib.params import Metadata
 from mc2lib.recipe.metadata.merge import Source
-from mc2lib.recipe.metadata.rank import admit_bigrams
+from mc2lib.recipe.metadata.ranking import admit_bigrams
 
 Integers = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 Scores = npt.NDArray[np.float64]
 
-#: NumPy's logarithm may differ from the C library's in the last bits: scores this near are computed by both.
+#: NumPy's logarithm may differ from the C library's in the last bits: pairs that it puts this close below the cut are
+#: scored exactly.
 _MARGIN = 1e-9
 
-#: Pairs held beyond twice the number wanted before the best of them are chosen.
+#: How many pairs, beyond twice the number wanted, are held before the best of them are chosen.
 SLACK = 65536
 
 
 class Counted(Protocol):
-    """Counts in memory (`Counts`) or on disk: read block by block."""
+    """Counts in memory (`Counts`) or on disk, read block by block."""
 
     @property
     def total(self) -> int:
-        """Number of words of the text."""
+        """Number of words in the text."""
 
     @property
     def word_counts(self) -> Integers:
         """The count of each word, int64."""
 
     def word_blocks(self) -> Iterator[Integers]:
-        """The counts of the words, in order, block by block."""
+        """Yield the counts of the words, in order, block by block."""
 
     def pair_blocks(self) -> Iterator[tuple[Keys, Integers]]:
-        """The pairs and their counts, in order, block by block."""
+        """Yield the pairs and their counts, in order, block by block."""
 
     def take_words(self, rows: Integers) -> pa.LargeBinaryArray:
-        """The words of some rows."""
+        """The words in some rows."""
 
 
 def word_source(counted: Counted, minimum_count: int = 1) -> Source:
-    """Words, or titles and their views, by falling count, as a source of entries.
+    """Make a source of words, or of titles by views, ranked by falling count.
 
     Args:
         counted: counts of a language's text, or views of its titles.
-        minimum_count: rarer words are no candidates: they are not in what a share is taken of.
+        minimum_count: rarer words are not candidates, so shares are not taken of them either.
 
     Source: MetaCLIP 2, §3.1.
     """
@@ -61,13 +62,13 @@ def word_source(counted: Counted, minimum_count: int = 1) -> Source:
 
 
 def pair_source(counted: Counted, between: str, rules: Metadata, minimum_count: int = 1) -> Source:
-    """Bigrams by falling PMI, as a source of entries.
+    """Make a source of bigrams, ranked by falling PMI.
 
     Args:
         counted: counts of a language's text.
         between: what joins two words, see `mc2lib.recipe.metadata.segment.joiner`.
-        rules: by `bigram_rule: pmi`, only those above `bigram_pmi` are handed out.
-        minimum_count: rarer pairs are no candidates.
+        rules: with `bigram_rule: pmi`, only bigrams above `bigram_pmi` are given.
+        minimum_count: rarer pairs are not candidates.
 
     Source: MetaCLIP 2, §3.1.
     """
@@ -76,11 +77,11 @@ def pair_source(counted: Counted, between: str, rules: Metadata, minimum_count: 
 
 
 def rank_words(counted: Counted, top: int | None = None, minimum_count: int = 1) -> list[str]:
-    """Words by falling count; equals in code point order.
+    """Rank words by falling count, equals in code point order.
 
     Args:
         counted: counts of a text.
-        top: how many at most; None is all.
+        top: how many at most; None for all.
         minimum_count: rarer words are left out.
     """
     rows, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -99,19 +100,19 @@ def rank_words(counted: Counted, top: int | None = None, minimum_count: int = 1)
 def rank_pairs(
     counted: Counted, between: str, top: int | None = None, minimum_count: int = 1
 ) -> list[tuple[str, float]]:
-    """Pairs of neighbouring words by falling pointwise mutual information.
+    """Rank pairs of neighbouring words by falling pointwise mutual information.
 
-    The same numbers and the same order as `mc2lib.recipe.metadata.rank.rank_bigrams`: equals stand by falling
+    The numbers and the order are those of `mc2lib.recipe.metadata.ranking.rank_bigrams`: equals are ranked by falling
     count, then in code point order.
 
     Args:
         counted: counts of a text.
         between: what joins two words.
-        top: how many at most; None is all.
+        top: how many at most; None for all.
         minimum_count: rarer pairs are left out.
 
     Returns:
-        (bigram, PMI in bits).
+        (bigram, PMI in bits), best first.
 
     Source: MetaCLIP 2, §3.1.
     """
@@ -142,7 +143,7 @@ class _Best:
             self._add_some(keys[start : start + step], counts[start : start + step], self.top)
 
     def ranked(self) -> list[tuple[str, float]]:
-        """All that are held, best first."""
+        """All pairs that are held, best first."""
         if self.top is not None:
             self._cut(self.top)
         table = pa.table({"score": self.scores, "count": self.counts, "bigram": self._bigrams(self.keys)})
@@ -166,7 +167,7 @@ class _Best:
         self.scores = np.concatenate([self.scores, self._score(keys, counts)])
 
     def _score(self, keys: Keys, counts: Integers) -> Scores:
-        """PMI in Python's integers and the C library's logarithm: equal on every machine, however large."""
+        """PMI by Python's integers and the C library's logarithm: equal on every machine, however large the counts."""
         first, second = self._word_counts(keys)
         total = self.total
         rows = zip(counts.tolist(), first.tolist(), second.tolist(), strict=True)
@@ -177,7 +178,7 @@ class _Best:
         return self.word_counts[first], self.word_counts[second]
 
     def _cut(self, top: int) -> None:
-        """Keep the best `top`; where equals do not all fit, the first in code point order."""
+        """Keep the best `top`; if equals do not all fit, the first in code point order."""
         if len(self.keys) <= top:
             return
         if not top:

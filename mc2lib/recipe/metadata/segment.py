@@ -1,7 +1,7 @@
-"""Words of languages that set no spaces between them: by a dictionary, by the tsheg, or by a segmenter installed.
+"""Words of languages that are written without spaces: by a dictionary, by the tsheg, or by an installed segmenter.
 
-A segmenter cuts a text into pieces. As in `mc2lib.recipe.metadata.words`, a piece of nothing but marks and
-spaces ends a clause, any other is a word.
+A segmenter cuts a text into pieces. As in `mc2lib.recipe.metadata.words`, a piece that consists of marks and spaces
+ends a clause, and any other piece is a word.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from mc2lib.errors import InputError, nearest
 from mc2lib.languages import spaced
 from mc2lib.recipe.metadata.words import Clause, is_mark
 
-#: A text into clauses of words.
+#: Splits a text into clauses of words.
 Segmenter = Callable[[str], Iterable[Clause]]
 
-#: Between syllables of Tibetan and Dzongkha; the second is its form that no line ends at.
+#: Separates syllables in Tibetan and Dzongkha; the second is its non-breaking form.
 TSHEG = "\u0f0b"
 TSHEGS = TSHEG + "\u0f0c"
 
-#: Segmenters that are no part of this package: their module, what installs it, and the languages they know.
+#: Segmenters that are not part of this package: module, distribution that installs it, and languages that it knows.
 EXTRAS = {
     "botok": ("botok", "botok", ("bo",)),
     "jieba": ("jieba", "jieba", ("zh",)),
@@ -34,29 +34,29 @@ EXTRAS = {
     "pythainlp": ("pythainlp", "pythainlp", ("th",)),
 }
 
-#: All that `make_segmenter` knows.
+#: All segmenters that `make_segmenter` knows.
 NAMES = ("spaces", "icu", "tsheg", *EXTRAS)
 
 
 def default_segmenter(language: str) -> str:
-    """The segmenter of a language if nobody names another: spaces, tsheg (bo, dz) or icu."""
+    """The segmenter of a language unless another is named: spaces, tsheg (bo, dz) or icu."""
     if spaced(language):
         return "spaces"
     return "tsheg" if language in ("bo", "dz") else "icu"
 
 
 def make_segmenter(language: str, name: str | None = None) -> Segmenter | None:
-    """What splits texts of a language into clauses of words.
+    """Make the function that splits texts of a language into clauses of words.
 
     Args:
         language: metadata language.
-        name: one of `NAMES`; None is the language's default.
+        name: one of `NAMES`; None for the language's default.
 
     Returns:
-        a function of a text; None where spaces and marks part the words, which the counter does itself.
+        A function of a text; None if spaces and marks separate the words, which the counter handles itself.
 
     Raises:
-        InputError: no such segmenter, it is not installed, or it does not know the language.
+        InputError: there is no such segmenter, it is not installed, or it does not know the language.
 
     Source: MetaCLIP 2, §3.1.
     """
@@ -72,11 +72,15 @@ def make_segmenter(language: str, name: str | None = None) -> Segmenter | None:
 
 
 def joiner(language: str, name: str | None = None) -> str:
-    """What stands between two words of a bigram: a space, a tsheg, or nothing.
+    """What joins the two words of a bigram: a space, a tsheg, or nothing.
 
     Args:
         language: metadata language.
         name: see `make_segmenter`.
+
+    Examples:
+        >>> [joiner(language) for language in ("en", "ja", "bo")]
+        [' ', '', '་']
     """
     name = "spaces" if spaced(language) else name or default_segmenter(language)
     return {"spaces": " ", "tsheg": TSHEG}.get(name, "")
@@ -85,16 +89,17 @@ def joiner(language: str, name: str | None = None) -> str:
 def split_bytes(
     data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], segment: Segmenter, word_break: int, clause_break: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Texts with their words and clauses set apart by bytes that UTF-8 never holds.
+    """Separate the words and clauses of texts by bytes that never occur in UTF-8.
 
     Args:
-        data: uint8, the texts' bytes; what is no UTF-8 becomes the replacement character.
+        data: uint8, the texts end to end; bytes that are not UTF-8 become the replacement character.
         offsets: int64 [n + 1], where each text begins and ends.
         segment: see `make_segmenter`.
-        word_break, clause_break: bytes.
+        word_break: the byte between words.
+        clause_break: the byte between clauses.
 
     Returns:
-        bytes and offsets of as many texts.
+        Bytes and offsets of the n texts.
     """
     between_words, between_clauses = bytes([word_break]), bytes([clause_break])
     texts = [
@@ -123,7 +128,7 @@ def _clauses_of(pieces: Callable[[str], Iterable[str]], text: str) -> Iterator[C
 
 
 def _split_syllables(text: str) -> Iterator[Clause]:
-    """Clauses between marks and spaces; their words are the syllables between the tshegs."""
+    """Split a text into clauses at marks and spaces, and clauses into syllables at the tshegs."""
     breaks = {ord(c): "\n" for c in set(text) if c not in TSHEGS and (is_mark(c) or c.isspace())}
     for clause in text.translate(breaks | {ord(c): TSHEG for c in TSHEGS}).split("\n"):
         if syllables := tuple(filter(None, clause.split(TSHEG))):
@@ -138,7 +143,9 @@ def _extra(name: str, language: str) -> Callable[[str], Iterable[str]]:
     module, package, languages = EXTRAS[name]
     if language not in languages:
         raise InputError(
-            "segmenter", f"'{name}' does not know '{language}'", f"It is for {', '.join(languages)}; icu knows all."
+            "segmenter",
+            f"'{name}' does not know '{language}'",
+            f"It is for {', '.join(languages)}; icu knows all languages.",
         )
     try:
         library: Any = importlib.import_module(module)
@@ -158,7 +165,7 @@ def _extra(name: str, language: str) -> Callable[[str], Iterable[str]]:
 
 
 def _with_gaps(text: str, words: Iterable[str]) -> Iterator[str]:
-    """Words, and what a segmenter left out between them, which may end a clause."""
+    """Yield words and whatever a segmenter left out between them, which may end a clause."""
     place = 0
     for word in words:
         start = text.index(word, place)

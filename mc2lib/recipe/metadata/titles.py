@@ -1,17 +1,18 @@
 """Titles and how often they were viewed, from the lines of Wikimedia's hourly page-view files.
 
-A line is `domain_code title views bytes`, parted by single spaces. What becomes of it:
+A line is `domain_code title views bytes`, separated by single spaces. What becomes of it:
 
 - `en`, `en.m` (mobile) and `en.zero` are views of the English Wikipedia; any other domain code
-  (`en.b`, `commons.m`, ...) is another project, and skipped. A code's hyphens are the metadata
-  language's underscores, and related Wikipedias merge (`zh-yue` is `zh`).
+  (`en.b`, `commons.m`, ...) is another project, and skipped. Hyphens in a code are underscores in the
+  metadata language, and related Wikipedias merge (`zh-yue` is `zh`).
 - The title is percent-decoded; underscores and all white space become single spaces. A title that
-  is then no UTF-8, or empty, is skipped and counted.
-- What stands before the first colon may be a namespace. MediaWiki's own English names (`Talk:Cat`), which every wiki
-  knows, and a colon in the first place are skipped while counting. A wiki's names in its language (`Spezial:Suche`,
-  `Служебная:Поиск`) are what its dump says; `find_articles` takes them out of a language's sums. Without a dump
-  a colon is a namespace's unless a space follows it: `Star Wars: Episode IV` is an article then, `Re:Zero` is lost.
-- `-` stands for "no title was found", and is skipped. Main pages stay: they are articles.
+  is then not UTF-8, or empty, is skipped and counted.
+- The text before the first colon may be a namespace. Titles with MediaWiki's own English names (`Talk:Cat`), which
+  every wiki knows, and titles that begin with a colon are skipped while counting. A wiki's names in its own language
+  (`Spezial:Suche`, `Служебная:Поиск`) are listed in its dump; `find_articles` removes them from a language's sums.
+  Without a dump a colon ends a namespace unless a space follows it: `Star Wars: Episode IV` is then an article, and
+  `Re:Zero` is lost.
+- `-` means "no title was found", and is skipped. Main pages stay: they are articles.
 """
 
 from __future__ import annotations
@@ -28,15 +29,18 @@ import pyarrow.compute as pc
 from numba import njit
 
 from mc2lib.languages import MERGED, WIKIPEDIAS
-from mc2lib.recipe.metadata.count import Bytes, Counts, Integers, Table, code_point, hash_bytes, intern
+from mc2lib.recipe.metadata.counting.count_table import Table
+from mc2lib.recipe.metadata.counting.counts import Bytes, Counts, Integers
+from mc2lib.recipe.metadata.counting.hash_tables import hash_bytes, intern
+from mc2lib.recipe.metadata.counting.scanner import code_point
 
 #: Desktop, mobile and the free mobile site of a Wikipedia.
 SITES = ("", ".m", ".zero")
 
-#: Domains that have another name than their Wikipedia has now.
+#: Domains that are not named after the current code of their Wikipedia.
 OLD_DOMAINS = {"be-x-old": "be_tarask"}
 
-#: MediaWiki's own names of namespaces, which every wiki knows beside those in its language.
+#: MediaWiki's own names of namespaces, which every wiki knows in addition to those in its language.
 NAMESPACES = (
     "media", "special", "talk", "user", "user talk", "project", "project talk", "file", "file talk", "image",
     "image talk", "mediawiki", "mediawiki talk", "template", "template talk", "help", "help talk", "category",
@@ -44,15 +48,15 @@ NAMESPACES = (
 )  # fmt: skip
 LONGEST_NAMESPACE = max(map(len, NAMESPACES))
 
-#: Prefixes of other projects, as links between wikis write them, beside the codes of Wikipedias.
+#: Prefixes of other projects in links between wikis, in addition to the codes of Wikipedias.
 _PROJECTS = """w wikipedia wikt wiktionary c commons d wikidata s wikisource b wikibooks q wikiquote n wikinews
     v wikiversity voy wikivoyage m meta species mw wmf"""
 PROJECTS = frozenset(_PROJECTS.split())
 
-#: A namespace's shortcut (`WP:NPOV`) has so many capitals at most; dumps do not list them.
+#: The most capitals in the shortcut of a namespace (`WP:NPOV`); dumps do not list shortcuts.
 SHORTCUT_CAPITALS = 3
 
-#: Between the language and the title in the key that views are counted under: below all other bytes.
+#: Separates language and title in the key that views are counted under; less than all other bytes.
 PARTING = b"\0"
 
 
@@ -61,12 +65,12 @@ class Tally:
     """What became of the lines of page-view files; their sum is the number of lines.
 
     Args:
-        titles: counted.
-        other_projects: no Wikipedia of ours.
-        namespaces: a colon after a namespace of `NAMESPACES`, or in the first place.
-        untitled: the title is `-`, or empty once decoded.
-        invalid: the title is no UTF-8 once decoded.
-        broken: not four fields, or views that are no number.
+        titles: lines that were counted.
+        other_projects: lines of a project that is not a known Wikipedia.
+        namespaces: titles with a colon after a namespace of `NAMESPACES`, or at their beginning.
+        untitled: titles that are `-`, or empty once decoded.
+        invalid: titles that are not UTF-8 once decoded.
+        broken: lines without four fields, or whose views are not a number.
     """
 
     titles: int = 0
@@ -77,7 +81,7 @@ class Tally:
     broken: int = 0
 
     def add(self, numbers: Integers) -> None:
-        """Add one number a field, in order."""
+        """Add one number per field, int64 [6], in order."""
         for field, number in zip(fields(self), numbers.tolist(), strict=True):
             setattr(self, field.name, getattr(self, field.name) + number)
 
@@ -86,12 +90,12 @@ def add_views(table: Table, lines: Bytes, tally: Tally) -> Iterator[Counts]:
     """Add the views of some lines to a table, as words `language NUL title`.
 
     Args:
-        table: what counts them; views of one title add up.
-        lines: uint8, whole lines; the last needs no end.
+        table: counts them; views of the same title add up.
+        lines: uint8, whole lines; the last one may lack its line feed.
         tally: lines are added to it.
 
-    Returns:
-        counts that did not fit, see `Table.add`.
+    Yields:
+        Counts that did not fit, see `Table.add`.
     """
     names, places, languages = _domains()
     numbers = np.zeros(len(fields(Tally)), np.int64)
@@ -116,16 +120,16 @@ def add_views(table: Table, lines: Bytes, tally: Tally) -> Iterator[Counts]:
 
 
 def find_articles(titles: pa.LargeBinaryArray, namespaces: frozenset[str] | None) -> npt.NDArray[np.bool_]:
-    """Which titles are of articles, by what stands before their first colon.
+    """Find the titles of articles, by the text before their first colon.
 
     Args:
-        titles: as `add_views` counts them.
-        namespaces: the names of a language's namespaces, see `fold_namespaces`; None: no dump names them.
+        titles: large_binary [n], as `add_views` counts them.
+        namespaces: the names of a language's namespaces, see `fold_namespaces`; None if no dump names them.
 
     Returns:
-        bool [titles]. A namespace's name before the colon makes no article, in any case and with or without a space
-        behind; neither does, where no space follows, another wiki's prefix or a shortcut of up to three
-        capitals. With no names known, no colon without a space behind does.
+        bool [n]. A title is not an article if a namespace's name precedes its colon, in upper or lower case and with or
+        without a space after the colon; nor if, without a space after it, the prefix of another wiki or a shortcut of
+        up to three capitals does. If no names are known, no title with a colon and no space after it is an article.
     """
     articles = np.ones(len(titles), bool)
     rows = np.flatnonzero(pc.match_substring(titles, ":").to_numpy(zero_copy_only=False))
@@ -135,7 +139,7 @@ def find_articles(titles: pa.LargeBinaryArray, namespaces: frozenset[str] | None
 
 
 def fold_namespaces(names: Iterable[str]) -> frozenset[str]:
-    """The names of a wiki's namespaces, beside those that every wiki knows, as `find_articles` compares them."""
+    """The names of a wiki's namespaces and those that every wiki knows, as `find_articles` compares them."""
     return frozenset(name for written in names if (name := _fold(written))) | frozenset(NAMESPACES)
 
 
@@ -160,14 +164,14 @@ def _interwikis() -> frozenset[str]:
 
 
 def domain_languages() -> dict[str, str]:
-    """Domain codes of page-view files, and the metadata language each counts to."""
+    """By domain code of page-view files, the metadata language that its views count for."""
     codes = {code.replace("_", "-"): code for code in WIKIPEDIAS} | OLD_DOMAINS
     return {name + site: MERGED.get(code, code) for name, code in codes.items() for site in SITES}
 
 
 @cache
 def _domains() -> tuple[Bytes, Integers, Bytes]:
-    """Domain codes, sorted and end to end, their places, and for each the key's beginning in 32 bytes."""
+    """Domain codes, sorted and end to end; where each begins and ends; and 32 bytes that begin each one's keys."""
     languages = domain_languages()
     names = sorted(languages)
     places = np.cumsum([0, *(len(name) for name in names)])
@@ -181,14 +185,14 @@ def _domains() -> tuple[Bytes, Integers, Bytes]:
 
 @cache
 def _namespaces() -> tuple[Bytes, Integers]:
-    """`NAMESPACES`, sorted and end to end, and their places."""
+    """`NAMESPACES`, sorted and end to end, and where each begins and ends."""
     names = sorted(NAMESPACES)
     return np.frombuffer("".join(names).encode(), np.uint8), np.cumsum([0, *map(len, names)])
 
 
 @cache
 def _spaces() -> npt.NDArray[np.bool_]:
-    """Whether each code point is white space to Python, bool [0x3001]: there is none beyond."""
+    """Whether each code point is white space to Python, bool [0x3001]; none above is."""
     return np.array([chr(point).isspace() for point in range(0x3001)])
 
 
@@ -205,7 +209,7 @@ def _longest_line(lines: Bytes) -> int:  # pragma: no cover (compiled)
 
 @njit(cache=True)
 def _number(data: Bytes, start: int, stop: int) -> Any:  # pragma: no cover (compiled)
-    """The decimal number data[start:stop]; -1 if it is none, or longer than 12 digits."""
+    """The decimal number data[start:stop]; -1 if it is not one, or has more than 12 digits."""
     if stop <= start or stop - start > 12:
         return -1
     number: Any = 0
@@ -219,7 +223,7 @@ def _number(data: Bytes, start: int, stop: int) -> Any:  # pragma: no cover (com
 
 @njit(cache=True)
 def _find(data: Bytes, start: int, stop: int, names: Bytes, places: Integers) -> int:  # pragma: no cover (compiled)
-    """The row of the name data[start:stop] among sorted names; -1 if it is none of them."""
+    """The row of the name data[start:stop] among sorted names; -1 if it is not among them."""
     low, high = 0, len(places) - 2
     while low <= high:
         middle = (low + high) >> 1
@@ -254,7 +258,7 @@ def _hex(byte: Any) -> int:  # pragma: no cover (compiled)
 
 @njit(cache=True)
 def _decode(data: Bytes, start: int, stop: int, out: Bytes, begin: int) -> int:  # pragma: no cover (compiled)
-    """Percent-decode data[start:stop] to `out` from `begin`, underscores as spaces; where it ends."""
+    """Percent-decode data[start:stop] to `out` from `begin`, with spaces for underscores; return where it ends."""
     end = begin
     place = start
     while place < stop:
@@ -272,7 +276,7 @@ def _decode(data: Bytes, start: int, stop: int, out: Bytes, begin: int) -> int: 
 
 @njit(cache=True)
 def _tidy(out: Bytes, begin: int, end: int, spaces: npt.NDArray[np.bool_]) -> int:  # pragma: no cover (compiled)
-    """Make runs of white space one space, and none at the ends; where it ends, -1 if it is no UTF-8."""
+    """Reduce runs of white space to one space, and drop it at the ends; return where the text ends, -1 if not UTF-8."""
     kept = begin
     place = begin
     gap = False
@@ -302,7 +306,7 @@ def _tidy(out: Bytes, begin: int, end: int, spaces: npt.NDArray[np.bool_]) -> in
 def _in_namespace(
     title: Bytes, start: int, stop: int, names: Bytes, places: Integers
 ) -> bool:  # pragma: no cover (compiled)
-    """Whether the first colon stands in the first place or behind a namespace's name; writes to `title` at `stop`."""
+    """Whether the first colon begins the title or follows a namespace's name; writes to `title` at `stop`."""
     for place in range(start, stop):
         if title[place] == 58:
             length = place - start
@@ -332,9 +336,9 @@ def _add_lines(
     word_counts: Integers,
     arena: Bytes,
 ) -> int:  # pragma: no cover (compiled)
-    """Count on from the line where `state` says, until all are counted or a table is full.
+    """Count lines from where `state` says until all are counted or a table is full.
 
-    The places of `numbers` are `Tally`'s fields.
+    The places of `numbers` are the fields of `Tally`.
     """
     place = state[1]
     domain = -1

@@ -10,10 +10,10 @@ from icu4py.breakers import WordBreaker
 
 from mc2lib.languages import is_punctuation, spaced
 
-#: Ethiopic's word space is punctuation to Unicode, and parts words as a space does.
+#: The Ethiopic word space is punctuation to Unicode, but separates words as a space does.
 WORD_SPACE = "\u1361"
 
-#: Words between two punctuation marks: what stands side by side within one may form a bigram.
+#: The words between two punctuation marks; neighbours within one may form a bigram.
 Clause = tuple[str, ...]
 
 
@@ -22,12 +22,18 @@ def split_clauses(texts: Iterable[str], language: str) -> list[Clause]:
 
     Args:
         texts: paragraphs.
-        language: metadata language; where it sets no spaces, ICU's dictionary breaks the words.
+        language: metadata language; if it is written without spaces, ICU's dictionary separates the words.
 
     Returns:
-        clauses in the order of the text, none empty. Case is kept.
+        The clauses in the order of the text, none empty. Case is kept.
 
     Source: MetaCLIP 2, §3.1.
+
+    Examples:
+        >>> split_clauses(["A red heart, and a cat!"], "en")
+        [('A', 'red', 'heart'), ('and', 'a', 'cat')]
+        >>> split_clauses(["我喜欢猫。"], "zh")
+        [('我', '喜欢', '猫')]
     """
     split = _spaced_clauses if spaced(language) else _unspaced_clauses
     return [clause for text in texts for clause in split(text, language) if clause]
@@ -52,17 +58,22 @@ def _unspaced_clauses(text: str, language: str) -> Iterator[Clause]:
 
 
 def is_mark(character: str) -> bool:
-    """Whether a character parts words as punctuation or a symbol does; letters, their signs and digits do not."""
+    """Whether a character separates words, as punctuation and symbols do; letters, their marks and digits do not."""
     return is_punctuation(character) or unicodedata.category(character).startswith("S")
 
 
 def count_words(clauses: Iterable[Clause]) -> Counter[str]:
-    """How often each word stands in the clauses, in the order of first appearance."""
+    """Count how often each word occurs in the clauses; words are in the order of first appearance."""
     return Counter(word for clause in clauses for word in clause)
 
 
 def join_words(words: Sequence[str], language: str) -> str:
-    """Words as the language writes them side by side: with a space or without."""
+    """Join words as the language writes them: with a space or without.
+
+    Args:
+        words: neighbours.
+        language: metadata language.
+    """
     return (" " if spaced(language) else "").join(words)
 
 
@@ -71,8 +82,11 @@ def phrase_frequency(phrase: str, frequencies: Mapping[str, float], language: st
 
     Args:
         phrase: any text.
-        frequencies: words, in lower case or as written, to any measure that grows with use.
+        frequencies: by word, in lower case or as written, any measure that grows with use.
         language: metadata language.
+
+    Returns:
+        In the unit of `frequencies`.
     """
     if phrase in frequencies:
         return float(frequencies[phrase])

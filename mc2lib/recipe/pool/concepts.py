@@ -9,14 +9,19 @@ import numpy as np
 
 from mc2lib.hashing import key, uniform
 
-#: A held-out family is all concepts that share one English keyword; of these sizes, so that it is
-#: neither a pair of near-twins nor half of the emoji.
+#: Sizes of a held-out family, which is all concepts that share one English keyword: neither a pair of near-twins nor
+#: half of the emoji.
 FAMILY_SIZES = range(4, 26)
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What native speakers call a concept in one language (CLDR)."""
+    """What native speakers call a concept in one language (CLDR).
+
+    Args:
+        name: short name.
+        keywords: other words for it, without the name.
+    """
 
     name: str
     keywords: tuple[str, ...]
@@ -24,11 +29,17 @@ class Caption:
 
 @dataclass(frozen=True)
 class Split:
-    """The concepts of one pool draw, in a fixed order, and what of them is held out."""
+    """The concepts of one pool draw, in a fixed order, and which of them are held out.
+
+    Args:
+        trained: concepts that pairs are drawn from.
+        held_out: concepts that only the evaluation shows.
+        families: the English keywords whose concepts are held out.
+    """
 
     trained: tuple[str, ...]
     held_out: tuple[str, ...]
-    families: tuple[str, ...]  # the English keywords whose concepts are held out
+    families: tuple[str, ...]
 
     @property
     def concepts(self) -> tuple[str, ...]:
@@ -39,14 +50,14 @@ class Split:
 def find_captions(
     chars: Mapping[str, str], annotations: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]]
 ) -> dict[str, dict[str, Caption]]:
-    """Captions of every concept that all languages name, and no two concepts by the same name.
+    """Find the captions of every concept that all languages name, each concept by a name of its own.
 
     Args:
-        chars: concept (icon name) to its emoji characters.
-        annotations: language to CLDR's annotations: characters to {"tts": [name], "default": [keywords]}.
+        chars: by concept (icon name), its emoji characters.
+        annotations: by language, CLDR's annotations: by characters, {"tts": [name], "default": [keywords]}.
 
     Returns:
-        concept to language to caption, concepts sorted.
+        By concept, sorted, and by language, the caption.
     """
     captions: dict[str, dict[str, Caption]] = {}
     taken: set[tuple[str, str]] = set()
@@ -68,7 +79,7 @@ def find_captions(
 def _annotation(
     table: Mapping[str, Mapping[str, Sequence[str]]], characters: str
 ) -> Mapping[str, Sequence[str]] | None:
-    """CLDR leaves the emoji presentation selector out of its keys."""
+    """The annotation of some characters; CLDR omits the emoji presentation selector from its keys."""
     for spelling in (characters, characters.replace("\ufe0f", "")):
         if spelling in table and table[spelling].get("tts"):
             return table[spelling]
@@ -79,9 +90,9 @@ def split_concepts(captions: Mapping[str, Mapping[str, Caption]], count: int, sh
     """Draw the concepts of a pool and hold out whole families of them.
 
     Args:
-        captions: as `find_captions` returns; the first language's keywords define families.
-        count: concepts to draw; all of them if there are fewer.
-        share: share of the drawn concepts to hold out, at least (families are held out whole).
+        captions: see `find_captions`; the keywords of the first language define families.
+        count: how many concepts to draw; all if there are fewer.
+        share: of the drawn concepts, the least share to hold out (families are held out whole).
         seed: of the draw.
     """
     names = np.array(sorted(captions))

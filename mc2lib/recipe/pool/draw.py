@@ -1,8 +1,8 @@
-"""One pool draw: which drawing stands beside which text, how often, and with what noise.
+"""One pool draw: which drawing is paired with which text, how often, and with what noise.
 
-Everything is a pure function of (seed, pair number): languages by their share of the web,
-concepts by a Zipf law with each language's own order, styles evenly, forms and noise by their
-shares. Source: shares and exponents are stated in docs/datasheet.md with where they come from.
+Everything is a pure function of (seed, pair number): languages by their share of the web, concepts by a Zipf law over
+each language's own order, styles evenly, forms and noise by their shares. Source: docs/datasheet.md states shares and
+exponents, and where they come from.
 """
 
 from __future__ import annotations
@@ -25,10 +25,19 @@ Floats = npt.NDArray[np.float64]
 
 
 def language_shares(count: int, english_share: float, exponent: float) -> Floats:
-    """Share of all pairs per language: English, then a Zipf tail in the list's order.
+    """The share of each language in all pairs: English, then a Zipf tail in the order of the list.
 
-    >>> language_shares(3, 0.5, 1.0).round(3).tolist()
-    [0.5, 0.333, 0.167]
+    Args:
+        count: how many languages.
+        english_share: of all pairs, 0 to 1.
+        exponent: of the Zipf tail.
+
+    Returns:
+        float64 [count], which sums to 1.
+
+    Examples:
+        >>> language_shares(3, 0.5, 1.0).round(3).tolist()
+        [0.5, 0.333, 0.167]
     """
     if count == 1:
         return np.ones(1)
@@ -37,9 +46,19 @@ def language_shares(count: int, english_share: float, exponent: float) -> Floats
 
 
 def concept_shares(concepts: Sequence[str], language: str, exponent: float, jitter: float, seed: int) -> Floats:
-    """Share of one language's pairs per concept: Zipf over an order of the language's own.
+    """The share of each concept in the pairs of one language: a Zipf law over the language's own order.
 
-    The order is common to all languages but for a normal jitter in log-rank.
+    All languages share one order, apart from a normal jitter in log-rank.
+
+    Args:
+        concepts: names.
+        language: metadata language.
+        exponent: of the Zipf law.
+        jitter: standard deviation of the jitter, in natural logarithms of rank.
+        seed: of the draw.
+
+    Returns:
+        float64 [concepts], which sums to 1.
     """
     ids = np.array([key(concept) for concept in concepts], dtype=np.uint64)
     common = np.argsort(np.argsort(uniform(ids, key("popularity", seed)), kind="stable"), kind="stable") + 1
@@ -62,13 +81,13 @@ def draw_pairs(
     """Draw `pool.pairs` pairs.
 
     Args:
-        split: the draw's concepts; only `split.trained` occur, as images and in every text.
-        captions: concept to language to caption.
-        images: trained concept to the keys of its training drawings.
-        books: language to phrasebook; its order is the order of shares, English first.
-        endonyms: the languages' names for themselves.
+        split: the concepts of the draw; only `split.trained` occur, in images and texts alike.
+        captions: by concept and language.
+        images: by trained concept, the keys of its training drawings.
+        books: phrasebooks by language, in the order of shares, English first.
+        endonyms: each language's name for itself.
         pool: shares and sizes.
-        mix_name: the noise mix, a key of `pool.mixes`. Mixes of one seed share images and languages.
+        mix_name: the noise level, a key of `pool.mixes`. Levels of one seed share images and languages.
         seed: of the draw.
 
     Returns:
@@ -109,7 +128,7 @@ def draw_pairs(
         if kind == "boilerplate":
             texts.append(write_boilerplate(books[languages[spoken]], endonyms, u))
             continue
-        if kind == "wrong_concept":  # another one, even if the draw hit the same
+        if kind == "wrong_concept":  # a different one, even if the draw gave the same
             c = int(wrong_concept[i]) if wrong_concept[i] != c else (c + 1) % len(concepts)
         if kind == "wrong_language":
             wrong = int(wrong_language[i])
@@ -136,7 +155,7 @@ def draw_pairs(
 
 
 def _choose_by_group(ids: Ints, group: Ints, shares: Sequence[Floats], salt: int) -> Ints:
-    """Draw an index per id with the shares of its group."""
+    """Draw one index per id with the shares of its group."""
     drawn = np.zeros(len(ids), dtype=np.int64)
     for g, weights in enumerate(shares):
         rows = np.flatnonzero(group == g)

@@ -1,8 +1,8 @@
 """Alt-texts as the web writes them: names, keywords, frames, and the usual noise.
 
 Every word comes from data: CLDR's names, keywords, territory and language names, and clauses of
-the Universal Declaration of Human Rights. Only file names and a few English interface words,
-which stand on pages of every language, are patterns of ours.
+the Universal Declaration of Human Rights. Only the file names, and a few English interface words
+that occur on pages in every language, are patterns of our own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILE_NAMES = (
     "P{:07d}.JPG",
 )
 
-#: Interface words found as alt-text on pages of every language.
+#: Interface words that occur as alt-text on pages in every language.
 INTERFACE = ("logo", "image", "banner", "icon", "thumbnail", "placeholder", "photo", "loading", "avatar", "img")
 
 SEPARATORS = (", ", " | ", " - ")
@@ -33,13 +33,21 @@ SEPARATORS = (", ", " | ", " - ")
 
 @dataclass(frozen=True)
 class Phrasebook:
-    """What one language lends to alt-texts beside names and keywords."""
+    """What one language contributes to alt-texts in addition to names and keywords.
+
+    Args:
+        language: metadata language.
+        clauses: running text, clause by clause (UDHR).
+        territories: names of countries and regions (CLDR).
+        pattern: how a qualifier is written, such as "{0} ({1})" (CLDR).
+        spaced: whether spaces separate words.
+    """
 
     language: str
-    clauses: tuple[str, ...]  # running text, clause by clause (UDHR)
-    territories: tuple[str, ...]  # names of countries and regions (CLDR)
-    pattern: str  # how a qualifier is set, such as "{0} ({1})" (CLDR)
-    spaced: bool  # whether words are separated by spaces
+    clauses: tuple[str, ...]
+    territories: tuple[str, ...]
+    pattern: str
+    spaced: bool
 
 
 @dataclass(frozen=True)
@@ -53,17 +61,34 @@ class Draws:
 
 
 def pick(items: Sequence[str], u: float) -> str:
-    """The item at relative position `u` in [0, 1)."""
+    """Pick the item at a relative position.
+
+    Args:
+        items: not empty.
+        u: in [0, 1).
+    """
     return items[int(u * len(items))]
 
 
 def write_name(caption: Caption, book: Phrasebook, u: Draws) -> str:
-    """The short name alone."""
+    """Write the short name alone.
+
+    Args:
+        caption: of the concept.
+        book: of the language.
+        u: uniform draws.
+    """
     return caption.name
 
 
 def write_keywords(caption: Caption, book: Phrasebook, u: Draws) -> str:
-    """Two to four keywords in a row, from a place in CLDR's list; the name if there are none."""
+    """Write two to four neighbouring keywords of CLDR's list, or the name if there are none.
+
+    Args:
+        caption: of the concept.
+        book: of the language.
+        u: uniform draws.
+    """
     words = caption.keywords
     if not words:
         return caption.name
@@ -73,12 +98,24 @@ def write_keywords(caption: Caption, book: Phrasebook, u: Draws) -> str:
 
 
 def write_both(caption: Caption, book: Phrasebook, u: Draws) -> str:
-    """The name and some keywords."""
+    """Write the name and some keywords.
+
+    Args:
+        caption: of the concept.
+        book: of the language.
+        u: uniform draws.
+    """
     return caption.name + pick(SEPARATORS, u.d) + write_keywords(caption, book, u)
 
 
 def write_frame(caption: Caption, book: Phrasebook, u: Draws) -> str:
-    """The name among words of its language: with a place as CLDR sets it, or after a clause's end."""
+    """Write the name among words of its language: with a place in CLDR's pattern, or after part of a clause.
+
+    Args:
+        caption: of the concept.
+        book: of the language.
+        u: uniform draws.
+    """
     if u.a < 0.5:
         return book.pattern.format(caption.name, pick(book.territories, u.b))
     clause = pick(book.clauses, u.b)
@@ -93,7 +130,13 @@ def write_frame(caption: Caption, book: Phrasebook, u: Draws) -> str:
 
 
 def cut(text: str, start: int, stop: int) -> str:
-    """`text[start:stop]`, both ends moved on past combining marks, so that no letter loses its vowel."""
+    """Cut `text[start:stop]`, with both ends moved past combining marks, so no letter loses its vowel.
+
+    Args:
+        text: any text.
+        start: first code point.
+        stop: code point after the last.
+    """
     while start < len(text) and unicodedata.category(text[start]).startswith("M"):
         start += 1
     while stop < len(text) and unicodedata.category(text[stop]).startswith("M"):
@@ -105,12 +148,18 @@ FORMS = {"name": write_name, "keywords": write_keywords, "both": write_both, "fr
 
 
 def write_file_name(u: Draws) -> str:
-    """A file name left in the alt attribute."""
+    """Write a file name, as left in an alt attribute."""
     return pick(FILE_NAMES, u.a).format(int(u.b * 10_000))
 
 
 def write_boilerplate(book: Phrasebook, endonyms: Sequence[str], u: Draws) -> str:
-    """A language menu, an interface word or a clause of legal text."""
+    """Write a language menu, an interface word or a clause of legal text.
+
+    Args:
+        book: of the language.
+        endonyms: each language's name for itself.
+        u: uniform draws.
+    """
     if u.a < 0.35:
         count, start = 3 + int(u.b * 4), int(u.c * len(endonyms))
         doubled = [*endonyms, *endonyms]

@@ -105,8 +105,9 @@ def checkpoint_seconds(machine: Machine, parameters: int) -> float:
 def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
     """Linear warm-up to `peak`, then a half cosine to zero.
 
-    >>> [round(learning_rate(s, 1.0, 2, 6), 3) for s in range(6)]
-    [0.5, 1.0, 1.0, 0.854, 0.5, 0.146]
+    Examples:
+        >>> [round(learning_rate(s, 1.0, 2, 6), 3) for s in range(6)]
+        [0.5, 1.0, 1.0, 0.854, 0.5, 0.146]
     """
     if step < warmup:
         return peak * (step + 1) / warmup

@@ -15,10 +15,10 @@ def plot_match_rates(rates: pd.DataFrame) -> Figure:
     """Share of each language's pairs that match at least one entry, by the metadata they are matched with.
 
     Args:
-        rates: columns language, index, matched (0..1).
+        rates: columns language, list, matched (0..1).
     """
     figure, (ax,) = axes(8.0, 3.0)
-    sns.stripplot(rates, x="language", y="matched", hue="index", jitter=False, size=6, alpha=0.85, ax=ax)
+    sns.stripplot(rates, x="language", y="matched", hue="list", jitter=False, size=6, alpha=0.85, ax=ax)
     ax.set(xlabel="", ylabel="share of pairs that match", ylim=(0, 1.02))
     ax.tick_params(axis="x", labelsize=8)
     sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title="metadata", frameon=False)

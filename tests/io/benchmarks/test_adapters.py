@@ -7,23 +7,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.io.benchmarks.aligned_captions import open_flickr30k_200, open_xtd10, open_xtd200
-from mc2lib.io.benchmarks.babel_imagenet import open_babel_imagenet
 from mc2lib.io.benchmarks.benchmark_set import Recent
-from mc2lib.io.benchmarks.cvqa import open_cvqa
-from mc2lib.io.benchmarks.dollar_street import open_dollar_street, open_dollar_street_location
-from mc2lib.io.benchmarks.geode import open_geode, open_geode_location
-from mc2lib.io.benchmarks.gldv2 import open_gldv2
-from mc2lib.io.benchmarks.imagenet import (
+from mc2lib.io.benchmarks.paper.aligned_captions import open_flickr30k_200, open_xtd10, open_xtd200
+from mc2lib.io.benchmarks.paper.babel_imagenet import open_babel_imagenet
+from mc2lib.io.benchmarks.paper.cvqa import open_cvqa
+from mc2lib.io.benchmarks.paper.dollar_street import open_dollar_street, open_dollar_street_location
+from mc2lib.io.benchmarks.paper.geode import open_geode, open_geode_location
+from mc2lib.io.benchmarks.paper.gldv2 import open_gldv2
+from mc2lib.io.benchmarks.paper.imagenet import (
     open_imagenet,
     open_imagenet_v2,
     open_imagenet_variant,
     openai_prompts,
     wordnet_ids,
 )
+from mc2lib.io.benchmarks.paper.xflickr_co import open_xflickr_co
+from mc2lib.io.benchmarks.paper.xm3600 import open_xm3600, open_xm3600_location
 from mc2lib.io.benchmarks.webdatasets import open_webdataset
-from mc2lib.io.benchmarks.xflickr_co import open_xflickr_co
-from mc2lib.io.benchmarks.xm3600 import open_xm3600, open_xm3600_location
 from tests.benchmark_sets import (
     cvqa_rows,
     write,

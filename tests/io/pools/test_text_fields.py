@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
-from mc2lib.io.pools.readers import open_pool, read_shard
+from mc2lib.io.pools.open_pool import open_pool, read_shard
 from mc2lib.io.pools.text_fields import TextField, find_fields
 from mc2lib.schemas import METADATA
 from tests.pools import jpg, write_tar
@@ -158,3 +159,41 @@ def test_a_tsv_is_refused_with_the_command_that_helps(tmp_path: Path) -> None:
     command = str(caught.value).split("becomes Parquet: ")[1].replace("python -c", f"{sys.executable} -c")
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)
     assert texts_of(tmp_path / "pool") == ["a red cat 0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("0.tar.bz2", "unpack these first"),
+        ("0.TAR.ZST", "unpack these first"),
+        ("0.warc.gz", "its WAT files are read"),
+        ("IMG.2024.05.jpg", "become a webdataset"),
+    ],
+)
+def test_other_files_are_refused_with_what_helps(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=says):
+        open_pool(tmp_path)
+
+
+def test_all_of_several_tsv_become_parquet_whatever_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / 'it\'s "mine" $HOME `x`'
+    for part in range(2):
+        (folder / str(part)).mkdir(parents=True)
+        (folder / str(part) / "a.tsv").write_text(f"url\ttext\nhttp://a/{part}.jpg\ta red cat {part}\n")
+    with gzip.open(folder / "b.tsv.gz", "wt") as file:
+        file.write("url\ttext\nhttp://a/2.jpg\ta red cat 2\n")
+    with pytest.raises(InputError, match="becomes Parquet: ") as caught:
+        open_pool(folder)
+    command = str(caught.value).split("becomes Parquet: ")[1].replace("python -c", f"{sys.executable} -c")
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    found = [
+        text for shard in open_pool(tmp_path / "pool").shards for text in read_shard(shard)["alt_text"].to_pylist()
+    ]
+    assert sorted(found) == CATS
+
+
+def test_members_of_long_extensions_are_named_as_the_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tar(tmp_path / "pool" / "0.tar", [("0.image.jpg", jpg(0)), ("0.caption.txt", b"a red cat")])
+    assert curate(tmp_path / "pool", tmp_path / "out") == 2
+    assert "1 went as 'no image'. Name an image key.jpg" in capsys.readouterr().err

@@ -1,5 +1,4 @@
 import bz2
-from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,16 +10,13 @@ from mc2lib.pipeline.build_metadata import dumps
 from mc2lib.pipeline.build_metadata.dumps import (
     Article,
     Page,
-    Part,
     Tally,
     read_articles,
     read_namespaces,
-    read_offsets,
     read_pages,
     read_xml,
-    split_dump,
 )
-from mc2lib.recipe.metadata.wikitext import plain_text
+from mc2lib.recipe.metadata.wikitext.plain_text import plain_text
 
 HEAD = b"""<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="de">
   <siteinfo><dbname>dewiki</dbname><namespaces>
@@ -59,7 +55,7 @@ def titles(path, **options):
     return [article.title for article in read_articles(path, tally=tally, **options)], tally
 
 
-def test_articles_are_pages_of_the_article_namespace_that_are_no_redirects(dump):
+def test_articles_are_pages_of_their_namespace_without_redirects(dump):
     path = dump(
         page(
             "Katze", "Die '''Katze''' &amp;amp; [[Datei:K.tga|mini|x]][[Hund|ein Hund]].\n\n* eins\n[[Kategorie:Tier]]"
@@ -119,7 +115,7 @@ def test_pages_without_beginning_or_title(dump):
     assert "the end of a page without its beginning" in tally.faults[0] and "no title" in tally.faults[1]
 
 
-def test_an_unfinished_last_page_is_told(dump):
+def test_an_unfinished_last_page_is_reported(dump):
     found, tally = titles(dump(page("A", "x"), page("Halb", "y")[:-12]))
     assert found == ["A"] and tally.malformed == 1 and "Halb" in tally.faults[0]
 
@@ -147,7 +143,7 @@ def test_a_large_page_within_the_bound_is_read(dump):
 def test_chunks_stay_small_and_a_bomb_ends(tmp_path, monkeypatch):
     bomb = tmp_path / "a.bz2"
     stream = bz2.compress(bytes(45_000_000))
-    bomb.write_bytes(stream * 12)  # 30 kB hold 540 MB
+    bomb.write_bytes(stream * 12)  # 30 kB expand to 540 MB
     with pytest.raises(InputError, match=r"a.bz2: .* bytes from byte 0 expand to more than"):
         for chunk in read_xml(bomb):
             assert len(chunk) <= dumps.UNPACKED_BYTES
@@ -159,7 +155,7 @@ def test_chunks_stay_small_and_a_bomb_ends(tmp_path, monkeypatch):
     assert tally.xml_bytes <= 10_000_000 + 500 * bomb.stat().st_size + dumps.UNPACKED_BYTES
 
 
-def test_a_truncated_dump_gives_what_it_holds_and_then_says_so(tmp_path):
+def test_a_truncated_dump_gives_its_articles_and_then_raises(tmp_path):
     streams = [bz2.compress(part) for part in (HEAD, page("A", "x"), page("B", "y" * 1000), TAIL)]
     path = tmp_path / "dewiki.xml.bz2"
     content = b"".join(streams)
@@ -182,7 +178,7 @@ def test_a_dump_cut_between_two_streams_is_truncated_too(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"not bz2 at all", bz2.compress(HEAD)[:-6] + b"abcdef", bz2.compress(HEAD) + b"junk"]
 )
-def test_what_is_no_bz2_is_told(tmp_path, content):
+def test_a_file_that_is_not_bz2_is_reported(tmp_path, content):
     path = tmp_path / "dewiki.xml.bz2"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"dewiki.xml.bz2: (not a bz2 stream from byte \d+|truncated)"):
@@ -195,77 +191,6 @@ def test_missing_and_empty_files(tmp_path):
     (tmp_path / "empty.bz2").touch()
     with pytest.raises(InputError, match="empty"):
         list(read_articles(tmp_path / "empty.bz2"))
-
-
-# ---------------------------------------------------------------------- parts
-
-
-@pytest.fixture
-def multistream(tmp_path):
-    """A dump of 40 streams of three pages, and its index."""
-    streams = [HEAD]
-    lines = []
-    for number in range(40):
-        pages = [(f"T{number}:{place}", "wort " * (number * 7 % 90)) for place in range(3)]
-        lines.append((len(b"".join(map(bz2.compress, streams))), [title for title, _ in pages]))
-        streams.append(b"".join(page(title, f"{title} {text}") for title, text in pages))
-    path = write(tmp_path / "dewiki-20240501-pages-articles-multistream.xml.bz2", *streams, TAIL)
-    index = tmp_path / "dewiki-20240501-pages-articles-multistream-index.txt.bz2"
-    text = "".join(f"{offset}:{7 * i}:{title}\n" for offset, group in lines for i, title in enumerate(group))
-    index.write_bytes(bz2.compress(text.encode()))
-    return path, index
-
-
-@pytest.mark.parametrize("indexed", [True, False])
-@pytest.mark.parametrize("parts", [1, 2, 3, 7, 1000])
-def test_parts_together_are_the_dump(multistream, indexed, parts):
-    path, index = multistream
-    whole = Tally()
-    expected = list(read_articles(path, tally=whole))
-    split = split_dump(path, index if indexed else None, parts)
-    assert split[0].start == 0 and split[-1].stop == path.stat().st_size
-    assert all(a.stop == b.start for a, b in pairwise(split))
-    assert len(split) == parts if parts < 8 else len(split) > 20
-    joined, together = [], Tally()
-    for part in split:
-        tally = Tally()
-        joined += list(read_articles(path, part, tally=tally))
-        together.add(tally)
-    assert joined == expected and len(expected) == 120 and together == whole
-
-
-def test_a_dump_of_one_stream_is_one_part(dump):
-    path = dump(page("A", "x"))
-    assert split_dump(path, None, 4) == [Part(0, path.stat().st_size)]
-
-
-def test_offsets_are_each_given_once(multistream, monkeypatch):
-    path, index = multistream
-    monkeypatch.setattr(dumps, "UNPACKED_BYTES", 7)  # lines lie over the chunks' borders
-    offsets = read_offsets(index, path.stat().st_size)
-    assert len(offsets) == 40 and offsets == sorted(set(offsets))
-
-
-def test_an_index_of_another_dump_is_refused(multistream):
-    path, index = multistream
-    index.write_bytes(bz2.compress(b"100000000:1:A\n"))
-    with pytest.raises(InputError, match="a stream at byte 100,000,000"):
-        split_dump(path, index, 2)
-    index.write_bytes(bz2.compress(b"%d:1:A\n" % (path.stat().st_size // 2 + 1)))
-    with pytest.raises(InputError, match=r"index.txt.bz2: no bz2 stream begins at byte"):
-        split_dump(path, index, 2)
-    index.write_bytes(bz2.compress(b"1:1:A\nzwei:2:B\n"))
-    with pytest.raises(InputError, match="does not begin with an offset"):
-        split_dump(path, index, 2)
-    with pytest.raises(InputError, match="no such dump"):
-        split_dump(path.with_name("none"), index, 2)
-
-
-def test_a_part_that_ends_within_a_stream_is_refused(multistream):
-    path, index = multistream
-    part = split_dump(path, index, 2)[0]
-    with pytest.raises(InputError, match="goes on past byte"):
-        list(read_articles(path, Part(part.start, part.stop - 5)))
 
 
 # ---------------------------------------------------------------------- real and random input

@@ -15,7 +15,8 @@ from mc2lib.pipeline.build_metadata.pageviews import (
     read_lines,
     split_views,
 )
-from mc2lib.pipeline.build_metadata.token_counts import StoredCounts, merge_stored, open_counts
+from mc2lib.pipeline.build_metadata.stored_counts import StoredCounts, open_counts
+from mc2lib.pipeline.build_metadata.token_counts import merge_stored
 from mc2lib.recipe.metadata.pmi import rank_words
 from mc2lib.recipe.metadata.titles import Tally, fold_namespaces
 
@@ -32,7 +33,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """Two hours, and what else may lie in such a folder."""
+    """Two hours, and other files that such a folder may contain."""
     folder = tmp_path / "2024" / "2024-01"
     folder.mkdir(parents=True)
     (folder / "pageviews-20240102-000000.gz").write_bytes(gzip.compress(NIGHT))
@@ -130,9 +131,9 @@ def test_a_line_without_end_is_dropped(tmp_path: Path, monkeypatch: pytest.Monke
     ],
     ids=["truncated", "empty", "no gzip", "checksum", "garbled"],
 )
-def test_a_file_that_is_not_whole_is_named(damage, files: list[Path], tmp_path: Path):  # type: ignore[no-untyped-def]
+def test_an_incomplete_file_is_named(damage, files: list[Path], tmp_path: Path):  # type: ignore[no-untyped-def]
     files[1].write_bytes(damage(files[1].read_bytes()))
-    with pytest.raises(InputError, match=r"pageviews-20240102-000000\.gz: not a whole gzip file .* fetch it again"):
+    with pytest.raises(InputError, match=r"pageviews-20240102-000000\.gz: not a complete gzip file .* fetch it again"):
         count_views(files, tmp_path / "views", 5_000_000)
     assert not (tmp_path / "views" / "all").exists()
 

@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.pipeline.build_metadata import token_counts
-from mc2lib.pipeline.build_metadata.token_counts import count_language, merge_stored, open_counts, write_counts
-from mc2lib.recipe.metadata.count import Table, count_texts
+from mc2lib.pipeline.build_metadata import stored_counts, token_counts
+from mc2lib.pipeline.build_metadata.stored_counts import open_counts, write_counts
+from mc2lib.pipeline.build_metadata.token_counts import count_language, merge_stored
+from mc2lib.recipe.metadata.counting.count_table import Table, count_texts
 from mc2lib.recipe.metadata.pmi import rank_pairs, rank_words
-from mc2lib.recipe.metadata.rank import rank_bigrams
+from mc2lib.recipe.metadata.ranking import rank_bigrams
 from mc2lib.recipe.metadata.words import split_clauses
 
 
@@ -20,7 +21,7 @@ from mc2lib.recipe.metadata.words import split_clauses
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Budgets, blocks and rounds of merging small enough that a small text fills them."""
     monkeypatch.setattr(token_counts, "LEAST_BUDGET", 1 << 20)
-    monkeypatch.setattr(token_counts, "BLOCK", 1000)
+    monkeypatch.setattr(stored_counts, "BLOCK", 1000)
     monkeypatch.setattr(token_counts, "FAN_IN", 3)
 
 
@@ -152,6 +153,6 @@ def test_counts_that_are_missing_are_refused(tmp_path: Path):
 def test_files_of_others_among_old_counts_stay(tmp_path):
     write_counts(Table().drain(), tmp_path / "counts")
     (tmp_path / "counts" / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds files beside the counts"):
+    with pytest.raises(InputError, match="holds files other than the counts"):
         write_counts(Table().drain(), tmp_path / "counts")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["notes.txt"]

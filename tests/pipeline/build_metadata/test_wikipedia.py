@@ -13,13 +13,15 @@ from collections import Counter
 
 import pytest
 
+from mc2lib.engine import tasks as engine
 from mc2lib.errors import InputError
 from mc2lib.io.code_digest import code_digest
 from mc2lib.io.config import load_params
-from mc2lib.io.download import Manners
+from mc2lib.io.fetching.download import Manners
 from mc2lib.io.files import read_json, read_table
-from mc2lib.pipeline.build_metadata import wikipedia as wikipedia_module
-from mc2lib.pipeline.build_metadata.wikipedia import build_wikipedia, find_dumps, group_wikis
+from mc2lib.pipeline.build_metadata import count_tasks, list_tasks
+from mc2lib.pipeline.build_metadata.source_files import find_dumps, group_wikis
+from mc2lib.pipeline.build_metadata.wikipedia import build_wikipedia
 from mc2lib.schemas import METADATA
 from tests.test_architecture import PLUMBING, reached
 from tests.tiny import REPOSITORY
@@ -27,7 +29,7 @@ from tests.tiny import REPOSITORY
 HEAD = "<mediawiki><siteinfo><namespaces><namespace key='0' /></namespaces></siteinfo>\n"
 RULES = {"unigram_share": 1.0, "bigram_share": 1.0, "title_share": 1.0}
 
-#: Twelve words: the 3, apple 2, red 2, A, a, fox, green, is; a full stop parts two clauses.
+#: Twelve words: the 3, apple 2, red 2, A, a, fox, green, is; a full stop separates two clauses.
 ENGLISH = {"Apple": "the '''red''' apple. the [[green]] apple", "Fox": "A red fox is the a", "Empty": ""}
 BELARUSIAN = {"be": {"Яблык": "чырвоны яблык"}, "be_x_old": {"Ліс": "чырвоны ліс"}}
 THAI = {"แมว": "แมวสีดำ"}
@@ -87,7 +89,7 @@ def write_sources(folder):
 
 @pytest.fixture(scope="module")
 def build_once(tmp_path_factory):
-    """A folder whose lists two workers have built, and what the build told: only to be read, or copied."""
+    """A folder whose lists two workers have built, and what the build reported: to be read or copied only."""
     root = tmp_path_factory.mktemp("built")
     write_sources(root / "wikipedia")
     return root, build_wikipedia(root, make_params())
@@ -109,12 +111,12 @@ def built(build_once, tmp_path):
 
 @pytest.fixture
 def here(monkeypatch):
-    """Tasks run one after the other in this process: for what does not depend on how they are run."""
+    """Run tasks one after the other in this process: for what does not depend on how they are run."""
 
     def run_here(function, tasks, machine, *, describe):
-        return ((number, tasks._attempt(function, task, describe(task))) for number, task in enumerate(tasks))
+        return ((number, engine._attempt(function, task, describe(task))) for number, task in enumerate(tasks))
 
-    monkeypatch.setattr("mc2lib.pipeline.build_metadata.wikipedia.run_tasks", run_here)
+    monkeypatch.setattr("mc2lib.pipeline.build_metadata.stamped_tasks.run_tasks", run_here)
 
 
 def make_params(**machine):
@@ -182,17 +184,16 @@ def test_a_second_build_does_nothing_and_a_newer_dump_rebuilds_its_language(buil
 @pytest.mark.parametrize(
     ("group", "made"),
     [
-        ("COUNTING", {"parts": 4, "lists": 3}),  # a part a dump; the lists that are made of them
+        ("COUNTING", {"parts": 4, "lists": 3}),  # one part per dump, and the lists made from them
         ("VIEWING", {"views": 3}),  # two days, and their sum, which comes out as it was
         ("LISTING", {"lists": 4}),  # and other's
     ],
 )
 def test_an_edit_of_the_code_makes_again_what_depends_on_it(group, made, built, here, monkeypatch):
     root, params = built
-    edited = getattr(wikipedia_module, group)
-    monkeypatch.setattr(
-        wikipedia_module, "code_digest", lambda *parts: "edited" if parts == edited else code_digest(*parts)
-    )
+    edited = getattr(list_tasks if group == "LISTING" else count_tasks, group)
+    for module in (count_tasks, list_tasks):
+        monkeypatch.setattr(module, "code_digest", lambda *parts: "edited" if parts == edited else code_digest(*parts))
     work = root / "wikipedia" / "work"
     before = {path: read_json(path)["made"] for path in work.rglob("*.json") if path.name != "counts.json"}
     first = lists(root)
@@ -203,27 +204,33 @@ def test_an_edit_of_the_code_makes_again_what_depends_on_it(group, made, built, 
     assert again == made and lists(root) == first
 
 
+#: What starts tasks, stamps their results and digests code.
+RUNNING = {"engine.progress", "engine.tasks", "io.code_digest", "pipeline.build_metadata.stamped_tasks"}
+#: What lists follow from by content: the namespaces that dumps name, and which lists no label reaches.
+BY_CONTENT = ("pipeline.build_metadata.dumps", "io.metadata.label_coverage", "io.lid_models", "recipe.curation")
+
+
 @pytest.mark.parametrize(
-    ("group", "modules"),
+    ("group", "module", "by_content"),
     [
-        (wikipedia_module.COUNTING, ["pipeline.build_metadata.dump_counts"]),
-        (wikipedia_module.VIEWING, ["pipeline.build_metadata.pageviews"]),
-        (
-            wikipedia_module.LISTING,
-            ["pipeline.build_metadata.pageviews", "metadata.merge", "metadata.pmi", "metadata.card", "metadata.other"],
-        ),
+        (count_tasks.COUNTING, "pipeline.build_metadata.dump_counts", ()),
+        (count_tasks.VIEWING, "pipeline.build_metadata.pageviews", ()),
+        (list_tasks.LISTING, "pipeline.build_metadata.list_tasks", BY_CONTENT),
     ],
 )
-def test_all_code_that_results_depend_on_is_in_their_digest(group, modules):
-    rests = set().union(*(reached(module) for module in modules)) - PLUMBING
-    assert rests and not [m for m in sorted(rests) if not any(m == part or m.startswith(f"{part}.") for part in group)]
+def test_all_code_that_results_depend_on_is_in_their_digest(group, module, by_content):
+    rests = {name for name in reached(module) if not name.startswith(by_content or "-")} - PLUMBING - RUNNING
+    assert module in rests
+    assert not [
+        name for name in sorted(rests) if not any(name == part or name.startswith(f"{part}.") for part in group)
+    ]
     assert all(code_digest(part) for part in group)
 
 
 def test_the_same_bytes_from_one_worker_and_another_division(build_once, study, monkeypatch):
     root, (other, params) = build_once[0], study
     # a part a stream: for so small a dump the share is set by hand
-    monkeypatch.setattr("mc2lib.pipeline.build_metadata.wikipedia.MEGABYTE", 40)
+    monkeypatch.setattr("mc2lib.pipeline.build_metadata.count_tasks.MEBIBYTE", 40)
     small = dataclasses.replace(params.wikipedia, part_mb=1)
     alone = dataclasses.replace(params.machine, processes=1)
     build_wikipedia(other, dataclasses.replace(params, machine=alone, wikipedia=small))
@@ -268,7 +275,10 @@ def test_titles_in_the_namespaces_that_the_dumps_name_are_skipped(study, here):
     lines = ["be Файл:A 50 0", "be Удзельнік:B 40 0", "be-x-old файл:_C 30 0", "be Re:Zero 20 0", "be Кот 10 0"]
     write_views(folder / "pageviews", "20240103-000000", [*lines, "th A:B 9 0"])
     build_wikipedia(root, params)
-    assert entries(root, "be", "title") == ["файл: C", "Кот"]  # its dumps name none: a space makes the difference
+    assert entries(root, "be", "title") == [
+        "файл: C",
+        "Кот",
+    ]  # its dumps name no namespace: a space makes the difference
     times = modified(root)
     for wiki, pages in BELARUSIAN.items():
         write_dump(folder / "dumps", wiki, pages, head="<mediawiki><siteinfo><namespaces>" + heads[wiki])
@@ -331,11 +341,11 @@ def test_a_dump_that_could_not_be_fetched_is_not_passed_over(study, monkeypatch,
         "mc2lib.pipeline.build_metadata.wikipedia.fetch_all",
         lambda *arguments: {"pageviews-20240101-000000.gz": "a full disk"},
     )
-    with pytest.raises(InputError, match="1 hourly files could not be had"):
+    with pytest.raises(InputError, match="1 hourly files could not be fetched"):
         build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia))
 
 
-def test_a_model_that_is_not_there_is_told_before_anything_is_counted(study):
+def test_a_missing_model_is_reported_before_anything_is_counted(study):
     root, params = study
     absent = dataclasses.replace(params.curate_pool, lid_model=str(root / "absent.bin"))
     with pytest.raises(InputError, match=r"absent\.bin: cannot be read"):
@@ -348,7 +358,7 @@ def test_no_source_at_all(study, tmp_path):
         build_wikipedia(tmp_path / "empty", study[1])
 
 
-def test_a_build_that_was_killed_goes_on_to_the_same_bytes(built):
+def test_a_killed_build_resumes_and_writes_identical_bytes(built):
     root, params = built
     first = lists(root)
     for name in ("metadata", "work"):
@@ -376,7 +386,7 @@ def test_a_build_that_was_killed_goes_on_to_the_same_bytes(built):
 def test_wikipedias_that_merge():
     assert group_wikis(["zh"]) == {"zh": ("zh", "gan", "wuu", "zh_classical", "zh_yue")}
     assert len(group_wikis("all")) == 330 - 6 and group_wikis("all")["en"] == ("en", "simple")
-    with pytest.raises(InputError, match="'be_tarask' stands in the list of 'be'"):
+    with pytest.raises(InputError, match="'be_tarask' is part of the list of 'be'"):
         group_wikis(["be_tarask"])
     with pytest.raises(InputError, match="no language 'xx'"):
         group_wikis(["xx"])
@@ -393,12 +403,12 @@ def test_the_day_that_is_asked_for_comes_before_a_newer_one(tmp_path):
 def test_a_date_that_is_none_is_refused(study):
     root, params = study
     wikipedia = dataclasses.replace(params.wikipedia, fetch=True, date="2024-05-01")
-    with pytest.raises(InputError, match="'2024-05-01' is no dump's"):
+    with pytest.raises(InputError, match="'2024-05-01' is not the date of a dump"):
         build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia), Manners(attempts=1))
 
 
 def test_a_day_that_is_none_is_refused(study):
     root, params = study
     wikipedia = dataclasses.replace(params.wikipedia, fetch=True, days=("2024-13-01",))
-    with pytest.raises(InputError, match="'2024-13-01' is no day"):
+    with pytest.raises(InputError, match="'2024-13-01' is not a day"):
         build_wikipedia(root, dataclasses.replace(params, wikipedia=wikipedia), Manners(attempts=1))

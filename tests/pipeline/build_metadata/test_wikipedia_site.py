@@ -15,12 +15,12 @@ import pytest
 from benchmarks.metadata_text import excerpt
 from mc2lib.commands.command_line import main
 from mc2lib.io.files import read_json, read_table
-from mc2lib.pipeline.build_metadata.token_counts import open_counts
+from mc2lib.pipeline.build_metadata.stored_counts import open_counts
 from mc2lib.recipe.metadata.card import summarise_card
 from mc2lib.recipe.metadata.pmi import rank_pairs
 from mc2lib.reporting.plots.metadata_plots import plot_entries, plot_scripts
 from mc2lib.schemas import METADATA
-from tests.io.test_download import Site, handler
+from tests.io.fetching.conftest import Site, handler
 from tests.pipeline.build_metadata.test_wikipedia import LMF
 from tests.tiny import REPOSITORY
 
@@ -131,7 +131,7 @@ def test_real_entries_of_every_source_in_their_order(built):
 
 
 def test_what_a_minimum_count_does_to_pairs(built):
-    """params.yaml and README name these pairs: without a minimum, those that stand once are first."""
+    """params.yaml and README name these pairs: without a minimum, those that occur once come first."""
     counts = open_counts(built[0] / "wikipedia" / "work" / "lists" / "en")
     for minimum, first in ((1, "1733 Molasses"), (2, "Adria Aero"), (5, "Bhai Kanhaiya"), (10, "Las Vegas")):
         assert rank_pairs(counts, " ", 3, minimum)[0][0] == first
@@ -195,7 +195,7 @@ def test_again_does_nothing_and_asks_for_nothing_that_is_there(built, site, monk
     assert not [path for path, _ in site.asked if "enwiki" in path or "pageviews" in path]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_fetched(site, tmp_path, monkeypatch, capsys):
+def test_a_disk_without_room_is_reported_before_anything_is_fetched(site, tmp_path, monkeypatch, capsys):
     root = write_study(tmp_path, site.url)
     monkeypatch.setattr("mc2lib.io.config.find_root", lambda: root)
     usage = shutil.disk_usage(root)._replace(free=1_000_000)

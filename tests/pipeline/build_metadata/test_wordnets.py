@@ -77,14 +77,14 @@ def test_collections_and_archives(tmp_path: Path):
         HEAD + lexicon("fra", "chat").replace(' language="fra"', "") + "</LexicalResource>",
     ],
 )
-def test_what_is_no_wordnet_is_named(content: str, tmp_path: Path):
+def test_a_file_that_is_not_a_wordnet_is_named(content: str, tmp_path: Path):
     path = tmp_path / "broken.xml"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"broken\.xml"):
         read_wordnets([path])
 
 
-def test_archives_that_are_not_whole_are_named(tmp_path: Path):
+def test_incomplete_archives_are_named(tmp_path: Path):
     write(tmp_path / "omw" / "omw-fr" / "fr.xml", lexicon("fra", *(f"mot{i}" for i in range(500))))
     archive = tmp_path / "omw.tar.xz"
     with tarfile.open(archive, "w:xz") as file:
@@ -111,7 +111,7 @@ def test_codes(code: str, language: str | None):
     assert wordnet_language(code) == language
 
 
-#: The 31 languages of the Open Multilingual Wordnet beside English's versions: ISO 639-3 (older releases) and the
+#: The 31 languages of the Open Multilingual Wordnet without versions of English: ISO 639-3 (older releases) and the
 #: tags of releases 1.4 and 2.0.
 OMW = {
     "als": "sq", "arb": "arb", "bul": "bg", "cat": "ca", "cmn": "cmn-Hans", "dan": "da", "ell": "el", "eng": "en",

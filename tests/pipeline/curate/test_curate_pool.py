@@ -31,38 +31,36 @@ from PIL import Image
 from mc2lib.commands.command_line import main
 from mc2lib.engine import shard_runs
 from mc2lib.engine.lock import claim
-from mc2lib.engine.shard_runs import no_room
 from mc2lib.engine.tasks import _attempt
-from mc2lib.errors import InputError
+from mc2lib.errors import InputError, RunError
 from mc2lib.hashing import mix
 from mc2lib.io import column_files
-from mc2lib.io.curated_pool import open_repeats
+from mc2lib.io.curated_pool import CuratedPool, PoolFiles, open_curated, open_repeats, read_report
 from mc2lib.io.epoch_draws import draw_shards
 from mc2lib.io.files import is_temporary
 from mc2lib.io.match_store import open_indices
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
+from mc2lib.io.provenance import tell_full_disk
 from mc2lib.params import CuratePool, Machine
-from mc2lib.pipeline.curate import cross_shard_images
+from mc2lib.pipeline.curate import cross_shard_images, matching
 from mc2lib.pipeline.curate import curate_pool as module
-from mc2lib.pipeline.curate.count_reduction import add_up, read_counts, sum_group
+from mc2lib.pipeline.curate import setup as before_matching
+from mc2lib.pipeline.curate.balancing import balance_shards
+from mc2lib.pipeline.curate.count_reduction import SumCounts, add_up, read_counts, sum_group
 from mc2lib.pipeline.curate.cross_shard_images import count_repeats, find_repeats
-from mc2lib.pipeline.curate.curate_pool import (
-    ask_paper_hygiene,
-    balance_shards,
-    curate_pool,
-    find_languages,
-    match_shard,
-    prepare,
-)
-from mc2lib.pipeline.curate.datacard import Outcome, explain
+from mc2lib.pipeline.curate.curate_pool import curate_pool, curate_strategies
+from mc2lib.pipeline.curate.datacard import Outcome
 from mc2lib.pipeline.curate.decontamination import hash_images
+from mc2lib.pipeline.curate.explanation import explain
+from mc2lib.pipeline.curate.matching import MatchShard, find_languages, match_shard
+from mc2lib.pipeline.curate.setup import ask_paper_hygiene, prepare
 from mc2lib.pipeline.export import export_pool
-from mc2lib.recipe.curation.algorithm import curate
-from mc2lib.recipe.curation.index import build_index
-from mc2lib.recipe.curation.match import match_languages
-from mc2lib.schemas import MATCHES, METADATA, POOL
+from mc2lib.recipe.curation.strategies import STRATEGIES
+from mc2lib.schemas import METADATA, POOL
 from mc2lib.study.dvc_runs import packaged_metadata
 from tests.conftest import ROOT
+from tests.oracles.curation import curate as curate_slowly
+from tests.oracles.matching import find_entries
 from tests.pools import (
     jpg,
     wat_record,
@@ -125,8 +123,14 @@ def result_bytes(out: Path) -> dict[str, bytes]:
     return {name: p.read_bytes() for name, p in found.items() if not name.startswith(ours)}
 
 
-def read_curated(out: Path, epoch: int = 0) -> pa.Table:
-    return pa.concat_tables([pq.read_table(path) for path in sorted((out / "curated" / str(epoch)).glob("*.parquet"))])
+def recipe(out: Path) -> CuratedPool:
+    """What the recipe itself made of a pool."""
+    return CuratedPool(out, STRATEGIES["isolated"])
+
+
+def read_curated(out: Path, epoch: int = 0, strategy: str = "isolated") -> pa.Table:
+    pool = CuratedPool(out, STRATEGIES[strategy])
+    return pa.concat_tables([pq.read_table(path) for path in sorted(pool.draw(epoch).glob("*.parquet"))])
 
 
 @pytest.fixture
@@ -177,24 +181,116 @@ def fresh(finished: tuple[Path, Outcome]) -> dict[str, bytes]:
 # ---------------------------------------------------------------------- what it gives
 
 
-def test_it_is_the_studys_own_curation(finished: tuple[Path, Outcome]):
-    """The whole pool in memory, curated by the study's function, keeps the same pairs with the same probabilities."""
-    folder, outcome = finished
-    whole = make_pool()
-    indices = {name: build_index(entries) for name, entries in ENTRIES.items()}
-    entries = match_languages(whole["alt_text"], whole["language"], indices)
-    matches = pa.table([whole["pair_id"], whole["language"], entries], schema=MATCHES)
-    wanted = curate(whole, matches, "isolated", 3, seed=0)
-    found = read_curated(folder / "out").sort_by("pair_id")
-    assert 20 < found.num_rows < 100
-    assert found.equals(wanted.table)
-    # the report too; the study counts a language without metadata as eligible
-    columns = ["language", "pairs", "matched", "drawn", "kept"]
-    assert outcome.languages[columns].to_dict("records") == wanted.report[columns].to_dict("records")
-    with_metadata = wanted.report[wanted.report["language"] != "sw"]
-    found_rows = outcome.languages[outcome.languages["language"] != "sw"]
-    assert found_rows["t"].tolist() == with_metadata["t"].tolist()
-    assert found_rows["eligible"].tolist() == with_metadata["pairs"].tolist()
+def slow_matches(pool: pa.Table, metadata: str) -> list[list[int]]:
+    """Each pair's entries, by the slow oracle."""
+    texts, languages = pool["alt_text"].to_pylist(), pool["language"].to_pylist()
+    if metadata == "none":
+        return [[] for _ in texts]
+    if metadata != "own":
+        merged = list(dict.fromkeys(entry for name in ("en", "de", "ja") for entry in ENTRIES[name]))
+        return find_entries(texts, ENTRIES["en"] if metadata == "english" else merged)
+    of_list = {name: find_entries(texts, entries) for name, entries in ENTRIES.items()}
+    return [of_list[name][row] if name in of_list else [] for row, name in enumerate(languages)]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Outcome]]:
+    """A run of all six strategies. Only to be read."""
+    folder = tmp_path_factory.mktemp("compared")
+    source, metadata = open_pool(write_pool(folder / "pool")), write_metadata(folder / "metadata")
+    params = replace(PARAMS, strategy="all", epochs=12)
+    return folder, curate_strategies(source, metadata, folder / "out", params, HERE)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_is_what_the_oracle_says(name: str, compared: tuple[Path, list[Outcome]]):
+    """Thresholds, candidates and keep probabilities over the whole pool, from a slow transcript of the recipe."""
+    whole, strategy = make_pool(), STRATEGIES[name]
+    matched, languages = slow_matches(whole, strategy.metadata), whole["language"].to_pylist()
+    t, keep = curate_slowly(name, matched, languages, 3)
+    report = read_report(CuratedPool(compared[0] / "out", strategy))
+    assert report["t"] == {group: found for group, found in t.items() if group in report["t"]} != {} or name == "raw"
+    by_pair = dict(zip(whole["pair_id"].to_pylist(), keep, strict=True))
+    texts: dict[int, set[int]] = {}
+    for pair, image in zip(whole["pair_id"].to_pylist(), whole["image_id"].to_pylist(), strict=True):
+        if by_pair[pair]:
+            texts.setdefault(image, set()).add(pair)
+    seen: set[int] = set()
+    for epoch in range(12):
+        table = read_curated(compared[0] / "out", epoch, name)
+        pairs = table["pair_id"].to_pylist()
+        assert table["keep_probability"].to_pylist() == pytest.approx([by_pair[pair] for pair in pairs], abs=1e-12)
+        assert all(by_pair[pair] for pair in pairs) and len(set(table["image"].to_pylist())) == len(pairs)
+        seen |= set(pairs)
+    sure = {pair for pairs in texts.values() if len(pairs) == 1 for pair in pairs if by_pair[pair] == 1}
+    assert sure <= seen and len(seen) > 0.7 * sum(map(len, texts.values())) * sum(keep) / sum(map(bool, keep))
+    [outcome] = [outcome for outcome in compared[1] if outcome.pool.strategy.name == name]
+    sums = outcome.languages[outcome.languages["epoch"] == 0][["pairs", "matched", "drawn"]].sum().tolist()
+    assert sums == [240, sum(map(len, texts.values())), len(texts)]
+    assert (
+        outcome.steps[outcome.steps["epoch"] == 0]["change"].sum()
+        == outcome.steps["left"][outcome.steps["epoch"] == 0].iloc[-1]
+    )
+
+
+def test_one_strategy_alone_is_the_one_among_six(compared: tuple[Path, list[Outcome]], tmp_path: Path):
+    folder, out = compared[0], tmp_path / "out"
+    for name in ("english", "merged"):
+        params = replace(PARAMS, strategy=name, epochs=12)
+        curate_pool(open_pool(folder / "pool"), folder / "metadata", out, params, HERE)
+        assert name == "merged" or open_curated(out).strategy.name == name
+    alone, among = result_bytes(out), result_bytes(folder / "out")
+    assert alone == {name: among[name] for name in alone}
+    assert not [name for name in alone if name.split("/")[0] in ("isolated", "raw") or "/own/" in name]
+    with pytest.raises(InputError, match=r"holds english, merged, and none is named\. Choose one: --strategy english"):
+        open_curated(out)
+    with pytest.raises(InputError, match="no curated pool here"):
+        open_curated(out, "raw")
+
+
+def test_strategies_are_matched_once_per_list_and_compared(
+    compared: tuple[Path, list[Outcome]], tmp_path: Path, monkeypatch
+):
+    folder, out = compared[0], tmp_path / "out"
+    assert sorted(path.name for path in (folder / "out" / "matches").iterdir()) == ["english", "merged", "none", "own"]
+    table = pd.read_csv(PoolFiles(folder / "out").comparison, index_col="strategy")
+    assert list(table.index) == list(STRATEGIES) and (table["pairs"] == 240).all()
+    assert table.loc["english", "english_share"] == 1 and table.loc["english", "t"] == table.loc["merged", "t"] == 3
+    assert table.loc["raw", ["matched", "kept"]].tolist() == [240, read_curated(folder / "out", 0, "raw").num_rows]
+    for name in STRATEGIES:
+        summary = read_report(CuratedPool(folder / "out", STRATEGIES[name]))["summary"]
+        assert {column: summary[column] for column in table.columns} == pytest.approx(table.loc[name].to_dict())
+    # a run of the recipe is taken up, and only the other lists are matched
+    shutil.copytree(folder / "pool", tmp_path / "pool")
+    curate_pool(open_pool(tmp_path / "pool"), folder / "metadata", out, replace(PARAMS, epochs=12), HERE)
+    before = times(out)
+    curate_strategies(
+        open_pool(tmp_path / "pool"), folder / "metadata", out, replace(PARAMS, strategy="all", epochs=12), HERE
+    )
+    assert times(out) == before and result_bytes(out) == result_bytes(folder / "out")
+
+
+def test_the_command_compares_strategies(pool: Path, metadata: Path, tmp_path: Path, capsys):
+    command = ["curate", str(pool), "--out", str(tmp_path / "out"), "--metadata", str(metadata), "--processes", "1"]
+    assert main([*command, "--t-en", "3", "--strategy", "all"]) == 0
+    said = capsys.readouterr().out
+    rows = [line.split() for line in said.splitlines() if line.split()[:1] and line.split()[0] in STRATEGIES]
+    assert [row[0] for row in rows] == list(STRATEGIES) and "written to" in said.splitlines()[-1]
+    assert main(["explain", str(tmp_path / "out"), "a red cat", "--language", "en", "--strategy", "merged"]) == 0
+    assert "(pair)" in capsys.readouterr().out
+    assert main(["explain", str(tmp_path / "out"), "rote Katze", "--language", "de", "--strategy", "english"]) == 0
+    assert "dropped: not in English" in capsys.readouterr().out
+    assert main(["explain", str(tmp_path / "out"), "x", "--language", "de", "--strategy", "raw"]) == 0
+    assert "kept: nothing is asked of it" in capsys.readouterr().out
+
+
+def test_a_folder_of_another_layout_is_refused_untouched(pool: Path, metadata: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    (out / "curated" / "0").mkdir(parents=True)
+    (out / "report.json").write_text("{}")
+    with pytest.raises(InputError, match=r"was curated by an earlier version.*Set another OUT"):
+        curate_pool(open_pool(pool), metadata, out, PARAMS, HERE)
+    assert sorted(path.name for path in out.iterdir()) == ["curated", "report.json"]
 
 
 def test_the_step_table_adds_up(finished: tuple[Path, Outcome]):
@@ -206,9 +302,9 @@ def test_the_step_table_adds_up(finished: tuple[Path, Outcome]):
     assert taken["language without metadata"] == -int(pc.sum(pc.equal(whole["language"], "sw")).as_py())
     assert taken["image drew another text"] < 0 and taken["sampled out"] < 0
     assert steps["left"].iloc[-1] == read_curated(out).num_rows
-    report = json.loads((out / "report.json").read_text())
+    report = read_report(recipe(out))
     assert report["kept"]["0"] == steps["left"].iloc[-1] and report["images_in_several_shards"] == 30
-    assert pq.read_table(out / "steps.parquet").to_pylist() == report["steps"]
+    assert pq.read_table(recipe(out).steps).to_pylist() == report["steps"]
 
 
 @pytest.mark.usefixtures("workers")
@@ -221,30 +317,32 @@ def test_neither_shards_nor_workers_move_a_pair(pool: Path, metadata: Path, tmp_
 
 
 def test_counts_are_added_up_however_they_are_grouped(finished: tuple[Path, Outcome], tmp_path: Path):
-    paths = sorted((finished[0] / "out" / "counts").iterdir())
+    paths = sorted((finished[0] / "out" / "counts" / "own").iterdir())
     tables = [list(read_counts(paths, rows)) for rows in (1, 25, 10**6)]
     assert [len(parts) for parts in tables][::2] == [4, 1] and 1 < len(tables[1]) < 4
     assert all(pa.concat_tables(parts).equals(pa.concat_tables(tables[0])) for parts in tables)
     rows = pa.concat_tables(tables[0]).to_pylist()
-    sizes = {name: index.size for name, index in open_indices(finished[0] / "out" / "index").items()}
+    sizes = {name: index.size for name, index in open_indices(finished[0] / "out" / "index" / "own").items()}
     wanted = {name: [0] * size for name, size in sizes.items()}
     for row in rows:
         wanted[row["language"]][row["entry"]] += row["count"]
     for at_once in (1, 25, 40, 10**6):
-        found = add_up(tmp_path, paths, sizes, HERE, at_once)
+        found = add_up(tmp_path / "sums", paths, STRATEGIES["isolated"], sizes, HERE, at_once)
         assert {name: counts.tolist() for name, counts in found.items()} == wanted
-    assert not (tmp_path / "balance" / "sums").exists()
+        both = add_up(tmp_path / "sums", paths, STRATEGIES["merged"], {"all": 9, "en": 9}, HERE, at_once)
+        assert [both[group].sum() for group in both] == [sum(map(sum, wanted.values())), sum(wanted["en"])]
+    assert not (tmp_path / "sums").exists()
 
 
 def test_sums_of_a_killed_run_are_taken_up_unless_counts_changed(finished: tuple[Path, Outcome], tmp_path: Path):
-    paths = sorted((finished[0] / "out" / "counts").iterdir())
-    sizes = {name: index.size for name, index in open_indices(finished[0] / "out" / "index").items()}
+    paths = sorted((finished[0] / "out" / "counts" / "own").iterdir())
+    sizes = {name: index.size for name, index in open_indices(finished[0] / "out" / "index" / "own").items()}
     target = tmp_path / "sum.parquet"
-    assert sum_group((tmp_path, target, paths[:2], sizes)) is None
+    sum_group(SumCounts(target, tuple(paths[:2]), STRATEGIES["isolated"], sizes))
     before = target.stat().st_mtime_ns, target.read_bytes()
-    sum_group((tmp_path, target, paths[:2], sizes))
+    sum_group(SumCounts(target, tuple(paths[:2]), STRATEGIES["isolated"], sizes))
     assert (target.stat().st_mtime_ns, target.read_bytes()) == before
-    sum_group((tmp_path, target, paths[1:], sizes))
+    sum_group(SumCounts(target, tuple(paths[1:]), STRATEGIES["isolated"], sizes))
     assert target.read_bytes() != before[1]
 
 
@@ -254,16 +352,16 @@ def test_a_pair_in_two_shards_is_kept_once(metadata: Path, tmp_path: Path):
     curate_pool(open_pool(pool), metadata, tmp_path / "out", CuratePool(t_en=1000), HERE)
     ids = read_curated(tmp_path / "out")["pair_id"]
     assert len(ids) == pc.count_distinct(ids).as_py() > 50
-    assert pq.read_metadata(tmp_path / "out" / "curated" / "0" / "pairs-00002.parquet").num_rows == 0
+    assert pq.read_metadata(recipe(tmp_path / "out").curated("pairs-00002", 0)).num_rows == 0
 
 
 SHARDS = [f"pairs-{number:05d}" for number in range(4)]
 
 
 def test_repeats_are_all_pairs_of_images_in_several_shards(finished: tuple[Path, Outcome]):
-    images, pairs, shards = (column.tolist() for column in open_repeats(finished[0] / "out"))
+    images, pairs, shards = (column.tolist() for column in open_repeats(recipe(finished[0] / "out")))
     assert len(images) == 60 and images == sorted(images)
-    assert {count_repeats(finished[0] / "out", at_once) for at_once in (1, 7, 59, 60, 1000)} == {30}
+    assert {count_repeats(recipe(finished[0] / "out"), at_once) for at_once in (1, 7, 59, 60, 1000)} == {30}
     # each of an image's pairs, and in more than one shard
     whole = make_pool().to_pandas().set_index("pair_id")
     assert (whole.loc[pairs, "image_id"].to_numpy() == images).all()
@@ -274,33 +372,33 @@ def test_repeats_are_all_pairs_of_images_in_several_shards(finished: tuple[Path,
 def test_repeats_do_not_depend_on_what_memory_holds(at_once: int, finished: tuple[Path, Outcome], tmp_path: Path):
     out = tmp_path / "out"
     shutil.copytree(finished[0] / "out", out)
-    wanted = (out / "balance" / "repeats.bin").read_bytes()
-    (out / "balance" / "repeats.json").unlink()
-    find_repeats(out, SHARDS, HERE, at_once=at_once)
-    assert (out / "balance" / "repeats.bin").read_bytes() == wanted
-    assert not (out / "balance" / "repeats").exists()
+    wanted = recipe(out).repeats.with_suffix(".bin").read_bytes()
+    recipe(out).repeats.unlink()
+    find_repeats(recipe(out), SHARDS, HERE, at_once=at_once)
+    assert recipe(out).repeats.with_suffix(".bin").read_bytes() == wanted
+    assert not recipe(out).repeats.with_suffix("").exists()
 
 
 @pytest.mark.usefixtures("workers")
 def test_repeats_go_on_where_they_were_killed(finished: tuple[Path, Outcome], tmp_path: Path, monkeypatch):
     out = tmp_path / "out"
     shutil.copytree(finished[0] / "out", out)
-    wanted = (out / "balance" / "repeats.bin").read_bytes()
-    (out / "balance" / "repeats.json").unlink()
+    wanted = recipe(out).repeats.with_suffix(".bin").read_bytes()
+    recipe(out).repeats.unlink()
     with monkeypatch.context() as killed:
         killed.setattr(cross_shard_images, "join_columns", stop_here)
         with pytest.raises(KeyboardInterrupt):
-            find_repeats(out, SHARDS, HERE, at_once=30)
-    parts = {path: path.stat().st_mtime_ns for path in (out / "balance" / "repeats").rglob("*.bin")}
+            find_repeats(recipe(out), SHARDS, HERE, at_once=30)
+    parts = {path: path.stat().st_mtime_ns for path in recipe(out).repeats.with_suffix("").rglob("*.bin")}
     last = max(parts, key=str)
     last.unlink()
     with monkeypatch.context() as killed:
         killed.setattr(cross_shard_images, "join_columns", stop_here)
         with pytest.raises(KeyboardInterrupt):
-            find_repeats(out, SHARDS, HERE, at_once=30)
+            find_repeats(recipe(out), SHARDS, HERE, at_once=30)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in parts.items() if path != last) and last.exists()
-    find_repeats(out, SHARDS, replace(HERE, processes=2), at_once=30)
-    assert (out / "balance" / "repeats.bin").read_bytes() == wanted
+    find_repeats(recipe(out), SHARDS, replace(HERE, processes=2), at_once=30)
+    assert recipe(out).repeats.with_suffix(".bin").read_bytes() == wanted
 
 
 def stop_here(*_) -> None:
@@ -310,10 +408,10 @@ def stop_here(*_) -> None:
 def test_a_full_disk_while_repeats_are_sorted_is_said(finished: tuple[Path, Outcome], tmp_path: Path, monkeypatch):
     out = tmp_path / "out"
     shutil.copytree(finished[0] / "out", out)
-    (out / "balance" / "repeats.json").unlink()
+    recipe(out).repeats.unlink()
     monkeypatch.setattr(column_files, "atomic", full_disk)
     with pytest.raises(InputError, match="no room to write"):
-        find_repeats(out, SHARDS, HERE, at_once=30)
+        find_repeats(recipe(out), SHARDS, HERE, at_once=30)
 
 
 def full_disk(path: Path) -> None:
@@ -325,14 +423,14 @@ def test_online_draws_are_the_offline_ones(finished: tuple[Path, Outcome], tmp_p
     shutil.copytree(folder / "out", out)
     source, metadata = open_pool(folder / "pool"), folder / "metadata"
     curate_pool(source, metadata, out, replace(PARAMS, epochs=2), HERE)
-    online = [pa.concat_tables(draw_shards(out, 0, epoch)) for epoch in range(3)]
+    online = [pa.concat_tables(draw_shards(recipe(out), 0, epoch)) for epoch in range(3)]
     for epoch in range(2):
         assert online[epoch].equals(read_curated(out, epoch))
     kept = [set(table["pair_id"].to_pylist()) for table in online]
     assert kept[0] != kept[1] != kept[2] and kept[0] & kept[1]
     # a second epoch that is no longer asked for goes
     curate_pool(source, metadata, out, PARAMS, HERE)
-    assert not list((out / "curated" / "1").glob("*.parquet"))
+    assert not list(recipe(out).draw(1).glob("*.parquet"))
 
 
 def test_the_threshold_can_follow_from_the_tail_share(finished: tuple[Path, Outcome], tmp_path: Path):
@@ -389,7 +487,7 @@ def test_a_curated_pool_from_every_format(name: str, metadata: Path, tmp_path: P
     source = open_pool(tmp_path / "pool")
     assert source.format == name
     outcome = curate_pool(source, metadata, tmp_path / "out", CuratePool(t_en=1000), HERE)
-    found = [pq.read_table(path) for path in (tmp_path / "out" / "curated" / "0").rglob("*.parquet")]
+    found = [pq.read_table(path) for path in recipe(tmp_path / "out").draw(0).rglob("*.parquet")]
     rows = {row["alt_text"]: row["language"] for table in found for row in table.to_pylist()}
     assert rows == dict(zip(TEXTS[:3], ["en", "de", "ja"], strict=True))
     assert outcome.steps.set_index("step").loc["no entry matched", "change"] == -1
@@ -406,7 +504,7 @@ def test_hygiene_is_off_until_it_is_asked_for(metadata: Path, tmp_path: Path):
     source = open_pool(folder)
     out = tmp_path / "out"
     assert curate_pool(source, metadata, out, CuratePool(t_en=100), HERE).steps["left"].iloc[-1] == 10
-    assert pq.read_schema(out / "curated" / "0" / "a.parquet").names[-2:] == ["uid", "url"]
+    assert pq.read_schema(recipe(out).curated("a", 0)).names[-2:] == ["uid", "url"]
     # rows 6 to 9 are above 0.5, and of the others rows 2 and 5 hold two faces
     steps = curate_pool(source, metadata, out, CuratePool(t_en=100, nsfw=0.5, faces=1), HERE).steps
     assert steps.set_index("step").loc["marked by the pool (nsfw, faces)", "change"] == -6
@@ -443,7 +541,7 @@ def draw_picture(number: int) -> bytes:
 
 
 def times(out: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in (out / "matches").glob("*.parquet")}
+    return {path.name: path.stat().st_mtime_ns for path in (out / "matches" / "own").glob("*.parquet")}
 
 
 def test_a_second_run_makes_nothing_again_and_a_grown_pool_is_matched_where_it_is_new(
@@ -455,13 +553,13 @@ def test_a_second_run_makes_nothing_again_and_a_grown_pool_is_matched_where_it_i
     last.unlink()
     curate_pool(open_pool(pool), metadata, out, PARAMS, HERE)
     before = times(out)
-    curated = (out / "curated" / "0" / "pairs-00000.parquet").stat().st_mtime_ns
+    curated = recipe(out).curated("pairs-00000", 0).stat().st_mtime_ns
     for cache in (None, "[1]", "{"):  # what was seen of files is read again where it is lost
         if cache:
             (out / "cache" / "digests.json").write_text(cache)
         curate_pool(open_pool(pool), metadata, out, PARAMS, HERE)
         assert times(out) == before
-    assert (out / "curated" / "0" / "pairs-00000.parquet").stat().st_mtime_ns == curated
+    assert recipe(out).curated("pairs-00000", 0).stat().st_mtime_ns == curated
     last.write_bytes(content)
     curate_pool(open_pool(pool), metadata, out, PARAMS, HERE)
     assert {name: stamp for name, stamp in times(out).items() if name in before} == before and len(times(out)) == 4
@@ -507,7 +605,7 @@ def test_a_bad_shard_is_quarantined_and_the_rest_goes_on(pool: Path, metadata: P
     assert "pairs-00001.parquet" in said and "Without pairs-00001, which could not be read" in said
     [row] = json.loads((out / "quarantine.json").read_text())
     assert row["shard"] == "pairs-00001" and "pairs-00001.parquet" in row["place"] and row["fault"]
-    report = json.loads((out / "report.json").read_text())
+    report = read_report(recipe(out))
     assert report["quarantined"] == [row] and report["pairs"] == 180
     path.write_bytes(content)
     assert main(command) == 0
@@ -530,12 +628,9 @@ def test_metadata_that_changed_meanwhile_is_refused(pool: Path, metadata: Path, 
     out = tmp_path / "out"
     setup = prepare(metadata, out, PARAMS)
     write_metadata(metadata, de=["Katze"])
-    stop = match_shard((open_pool(pool).shards[0], setup, {}))
-    assert (stop.place, stop.fault) == (
-        str(metadata.resolve() / "de.parquet"),
-        "changed while the pool was being curated with it",
-    )
-    assert not list((out / "matches").glob("*.parquet")) and not list((out / "counts").glob("*.parquet"))
+    with pytest.raises(RunError, match=r"de\.parquet: changed while the pool was being curated with it"):
+        match_shard(MatchShard(open_pool(pool).shards[0], setup, {}))
+    assert not list((out / "matches").rglob("*.parquet")) and not list((out / "counts").rglob("*.parquet"))
 
 
 def test_metadata_that_changes_after_matching_leaves_no_report(
@@ -549,7 +644,7 @@ def test_metadata_that_changes_after_matching_leaves_no_report(
         patch.setattr(module, "balance_shards", change_then_balance)
         with pytest.raises(InputError, match=r"de\.parquet: changed while"):
             curate_pool(open_pool(pool), metadata, tmp_path / "out", PARAMS, HERE)
-    assert not (tmp_path / "out" / "report.json").exists()
+    assert not recipe(tmp_path / "out").report.exists()
     curate_pool(open_pool(pool), write_metadata(metadata), tmp_path / "out", PARAMS, HERE)
     assert result_bytes(tmp_path / "out") == fresh
 
@@ -560,9 +655,9 @@ def test_a_full_disk_between_the_steps_is_said_too(
     def full(*arguments: object, **named: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for name in ("write_json", "write_report", "write_indices"):
+    for where, name in ((matching, "write_json"), (module, "write_report"), (before_matching, "write_indices")):
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, full)
+            patch.setattr(where, name, full)
             with pytest.raises(InputError, match="no room to write"):
                 curate_pool(open_pool(pool), metadata, tmp_path / name, PARAMS, HERE)
 
@@ -581,9 +676,10 @@ def test_a_full_disk_is_known_by_numpys_word_for_it_too(tmp_path: Path):
             np.save(file, np.zeros(100_000), allow_pickle=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "no room to write" in no_room(tmp_path, full.value).fault
-    with pytest.raises(OSError, match="denied"):
-        no_room(tmp_path, OSError(errno.EACCES, "denied"))
+    with pytest.raises(RunError, match="no room to write"), tell_full_disk(tmp_path):
+        raise full.value
+    with pytest.raises(OSError, match="denied"), tell_full_disk(tmp_path):
+        raise OSError(errno.EACCES, "denied")
 
 
 def test_two_runs_on_one_output_are_refused(pool: Path, metadata: Path, tmp_path: Path):
@@ -687,7 +783,7 @@ def test_a_folder_called_parquet_is_no_file(metadata: Path, tmp_path: Path):
     for _ in range(2):
         outcome = curate_pool(open_pool(tmp_path / "pool"), metadata, tmp_path / "out", CuratePool(t_en=1000), HERE)
     assert outcome.steps["left"].iloc[-1] == 3
-    exported = export_pool(tmp_path / "out" / "curated" / "0", "parquet", tmp_path / "exported", HERE)
+    exported = export_pool(recipe(tmp_path / "out").draw(0), "parquet", tmp_path / "exported", HERE)
     assert [pq.read_metadata(path).num_rows for path in exported] == [3]
 
 
@@ -724,7 +820,7 @@ def test_a_tar_that_changed_is_looked_at_again_where_images_matter(metadata: Pat
 
 def test_explain_says_what_the_recipe_does(finished: tuple[Path, Outcome]):
     out = finished[0] / "out"
-    rows = explain(out, "a red cat", "en").set_index("entry")
+    rows = explain(recipe(out), "a red cat", "en").set_index("entry")
     assert list(rows.index) == ["cat", "red", "red cat", "(pair)"]
     whole = make_pool()
     english = whole.filter(pc.equal(whole["language"], "en"))["alt_text"].to_pylist()
@@ -737,13 +833,13 @@ def test_explain_says_what_the_recipe_does(finished: tuple[Path, Outcome]):
     assert "all its entries are common" in rows.loc["(pair)", "decision"]
     kept = {row["alt_text"]: row["keep_probability"] for row in read_curated(out).to_pylist()}
     assert kept["red cat"] == pytest.approx(rows.loc["(pair)", "keep"])
-    assert explain(out, "a horse", "en")["decision"].iloc[-1] == "kept: it holds a tail entry"
-    assert explain(out, "cats", "en")["decision"].iloc[-1] == "dropped: no entry matched"
-    assert explain(out, "paka", "sw")["decision"].iloc[-1] == "dropped: no metadata in this language"
-    assert explain(out, " \t", "en")["decision"].iloc[-1] == "dropped: empty text"
-    assert explain(out, "a horse \udcff", "en")["decision"].iloc[-1] == "kept: it holds a tail entry"
+    assert explain(recipe(out), "a horse", "en")["decision"].iloc[-1] == "kept: it holds a tail entry"
+    assert explain(recipe(out), "cats", "en")["decision"].iloc[-1] == "dropped: no entry matched"
+    assert explain(recipe(out), "paka", "sw")["decision"].iloc[-1] == "dropped: no metadata in this language"
+    assert explain(recipe(out), " \t", "en")["decision"].iloc[-1] == "dropped: empty text"
+    assert explain(recipe(out), "a horse \udcff", "en")["decision"].iloc[-1] == "kept: it holds a tail entry"
     # without a language, language id is asked
-    assert explain(out, "Der rote Hund und die Katze schlafen im Garten")["language"].iloc[-1] == "de"
+    assert explain(recipe(out), "Der rote Hund und die Katze schlafen im Garten")["language"].iloc[-1] == "de"
 
 
 def test_other_has_a_list_counts_and_a_threshold_of_its_own(metadata: Path, pool: Path, tmp_path: Path):
@@ -758,7 +854,7 @@ def test_other_has_a_list_counts_and_a_threshold_of_its_own(metadata: Path, pool
     assert outcome.steps["left"].iloc[-1] == languages["kept"].sum()
     t = languages.loc["other", "t"]
     assert t == cats  # the only count there is
-    rows = explain(tmp_path / "out", "paka", "sw")
+    rows = explain(recipe(tmp_path / "out"), "paka", "sw")
     assert rows["language"].tolist() == ["other", "other"] and rows["part"].tolist() == ["tail", ""]
     assert rows["decision"].iloc[-1] == "kept: it holds a tail entry"
 

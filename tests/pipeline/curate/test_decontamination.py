@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from mc2lib.errors import InputError
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.pipeline.curate.decontamination import (
     HASHES,
     hash_folder,

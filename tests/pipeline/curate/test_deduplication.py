@@ -22,20 +22,28 @@ from mc2lib.commands.command_line import main
 from mc2lib.engine import shard_runs
 from mc2lib.errors import InputError
 from mc2lib.hashing import mix
-from mc2lib.io.curated_pool import duplicates_path, is_duplicate
+from mc2lib.io.curated_pool import is_duplicate, read_report
 from mc2lib.io.epoch_draws import draw_shards
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.io.provenance import write_made
 from mc2lib.params import CuratePool
-from mc2lib.pipeline.curate import deduplication, duplicate_search
-from mc2lib.pipeline.curate.curate_pool import curate_pool
+from mc2lib.pipeline.curate import deduplication, duplicate_search, image_hashing
+from mc2lib.pipeline.curate.curate_pool import curate_pool, curate_strategies
 from mc2lib.pipeline.curate.decontamination import hash_images
-from mc2lib.pipeline.curate.deduplication import HASHED, hash_path
 from mc2lib.pipeline.curate.duplicate_search import find_duplicates
+from mc2lib.pipeline.curate.image_hashing import HASHED
 from mc2lib.recipe.curation.pair_ids import image_ids
 from mc2lib.recipe.curation.perceptual_hash import near_duplicates
 from mc2lib.schemas import POOL
-from tests.pipeline.curate.test_curate_pool import HERE, read_curated, result_bytes, run_in_turn, start, write_metadata
+from tests.pipeline.curate.test_curate_pool import (
+    HERE,
+    read_curated,
+    recipe,
+    result_bytes,
+    run_in_turn,
+    start,
+    write_metadata,
+)
 from tests.pools import write_commonpool, write_img2dataset, write_tar
 
 PARAMS = CuratePool(t_en=3, language="lid", duplicates="near")
@@ -150,9 +158,9 @@ def test_it_is_the_pool_without_them(kind, bits, metadata: Path, tmp_path: Path)
     assert 8 <= len(gone) <= 33
     found, wanted = result_bytes(tmp_path / "out"), result_bytes(tmp_path / "wanted")
     assert read_curated(tmp_path / "out").equals(read_curated(tmp_path / "wanted"))
-    assert found["entries.parquet"] == wanted["entries.parquet"]
-    assert found["balance/keep.npy"] == wanted["balance/keep.npy"]
-    report = json.loads(found["report.json"])["duplicates"]
+    assert found["isolated/entries.parquet"] == wanted["isolated/entries.parquet"]
+    assert found["isolated/balance/keep.npy"] == wanted["isolated/balance/keep.npy"]
+    report = json.loads(found["isolated/report.json"])["duplicates"]
     assert report == {
         "kind": kind,
         "bits": bits if kind == "near" else 0,
@@ -166,6 +174,24 @@ def test_it_is_the_pool_without_them(kind, bits, metadata: Path, tmp_path: Path)
     assert steps["duplicate image"] == -len(gone) and steps["rows of the pool"] == 42
     assert outcome.steps["left"].iloc[-1] == steps.sum() == read_curated(tmp_path / "out").num_rows
     assert outcome.languages["matched"].sum() - outcome.languages["unique"].sum() == len(gone)
+
+
+def test_every_strategy_takes_out_the_duplicates_among_its_own_pairs(metadata: Path, tmp_path: Path):
+    """An image is hashed once, and compared with those that a strategy looks at: as if it were curated alone."""
+    pool = write_samples(tmp_path / "pool", samples())
+    outcomes = curate_strategies(
+        open_pool(pool), metadata, tmp_path / "out", replace(PARAMS, duplicates="exact", strategy="all"), HERE
+    )
+    gone = {o.pool.strategy.name: -o.steps.set_index("step").loc["duplicate image", "change"] for o in outcomes}
+    assert gone["raw"] == 9 and 0 < gone["english"] <= gone["isolated"]
+    for outcome in outcomes:
+        name = outcome.pool.strategy.name
+        curate_pool(
+            open_pool(pool), metadata, tmp_path / name, replace(PARAMS, duplicates="exact", strategy=name), HERE
+        )
+        alone = result_bytes(tmp_path / name)
+        among = result_bytes(tmp_path / "out")
+        assert alone == {path: among[path] for path in alone}
 
 
 @pytest.mark.parametrize("format", ["packaged", "datasets-saved", "datasets"])
@@ -205,7 +231,7 @@ def test_an_image_that_goes_goes_from_all_its_shards(metadata: Path, tmp_path: P
     write_tar(tmp_path / "pool" / "2.tar", sample(low, draw(1), TEXTS[2]))
     outcome = run(tmp_path / "pool", metadata, tmp_path / "out")
     assert outcome.steps.set_index("step").loc["duplicate image", "change"] == -2
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    report = read_report(recipe(tmp_path / "out"))
     assert (report["images_in_several_shards"], report["duplicates"]["images_removed"]) == (0, 1)
 
 
@@ -234,10 +260,10 @@ def test_it_is_off_until_it_is_asked_for_and_can_be_taken_back(finished: Path, m
 
 def test_online_draws_leave_them_out_too(finished: Path):
     out = finished / "out"
-    assert pa.concat_tables(draw_shards(out, 0, 0)).equals(read_curated(out))
-    gone = np.fromfile(duplicates_path(out), np.uint64)
+    assert pa.concat_tables(draw_shards(recipe(out), 0, 0)).equals(read_curated(out))
+    gone = np.fromfile(recipe(out).duplicates.with_suffix(".bin"), np.uint64)
     assert len(gone) > 10 and (gone[1:] > gone[:-1]).all()
-    assert is_duplicate(out, gone).all() and not is_duplicate(out, gone + np.uint64(1)).any()
+    assert is_duplicate(recipe(out), gone).all() and not is_duplicate(recipe(out), gone + np.uint64(1)).any()
 
 
 # ---------------------------------------------------------------------- however it is made
@@ -247,7 +273,7 @@ def write_hashes(out: Path, hashes: np.ndarray, ids: np.ndarray, shards: int) ->
     names = [f"{number:03d}" for number in range(shards)]
     for number, name in enumerate(names):
         columns = [ids[number::shards], hashes[number::shards], np.zeros_like(hashes[number::shards])]
-        with write_made(hash_path(out, name), HASHED, {"from": f"{name} of {shards}"}) as writer:
+        with write_made(recipe(out).hashes(name), HASHED, {"from": f"{name} of {shards}"}) as writer:
             writer.write_table(pa.table(columns, schema=HASHED))
     return names
 
@@ -266,20 +292,24 @@ def test_neither_memory_nor_shards_choose(within: int, tmp_path: Path):
     assert 150 <= len(wanted) < 1800
     for shards, at_once in ((1, 10**6), (4, 10**6), (7, 300), (3, 97)):
         names = write_hashes(tmp_path / f"{shards}", hashes, ids, shards)
-        found = find_duplicates(tmp_path / f"{shards}", names, "near", within, HERE, at_once)
-        assert np.fromfile(duplicates_path(tmp_path / f"{shards}"), np.uint64).tolist() == wanted.tolist()
+        found = find_duplicates(recipe(tmp_path / f"{shards}"), names, "near", within, HERE, at_once)
+        assert (
+            np.fromfile(recipe(tmp_path / f"{shards}").duplicates.with_suffix(".bin"), np.uint64).tolist()
+            == wanted.tolist()
+        )
         assert (found["images_removed"], found["hashes"]) == (len(wanted), len(np.unique(hashes)))
-        assert [path.name for path in (tmp_path / f"{shards}" / "balance").iterdir() if path.is_dir()] == []
+        assert [path.name for path in recipe(tmp_path / f"{shards}").duplicates.parent.iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.usefixtures("workers")
 def test_a_long_search_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     names = write_hashes(tmp_path, mix(np.arange(9), 1), mix(np.arange(9), 2), 1)
     monkeypatch.setattr(duplicate_search, "FEW", 8)
-    monkeypatch.setattr(shard_runs, "REPORT_SECONDS", 0.0)
-    find_duplicates(tmp_path, names, "near", 4, HERE)
-    lines = [line for line in capsys.readouterr().out.splitlines() if "9 hashes compared under masks" in line]
-    assert lines[0].endswith(f", 1 of {len(lines)}") and lines[-1].endswith(f", {len(lines)} of {len(lines)}")
+    monkeypatch.setattr("mc2lib.engine.progress.FIRST_SECONDS", 0.0)
+    monkeypatch.setattr("mc2lib.engine.progress.LATER_SHARE", 0.0)
+    find_duplicates(recipe(tmp_path), names, "near", 4, HERE)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("duplicates: compare 9 hashes")]
+    assert f" 1/{len(lines)} masks" in lines[0] and f" {len(lines)}/{len(lines)} masks" in lines[-1]
 
 
 def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -288,10 +318,10 @@ def test_a_killed_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as killed:
         killed.setattr(duplicate_search, "outranked", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            find_duplicates(tmp_path, names, "near", 3, HERE, at_once=70)
-    assert list((tmp_path / "balance" / "duplicates").rglob("lowest-*"))
+            find_duplicates(recipe(tmp_path), names, "near", 3, HERE, at_once=70)
+    assert list(recipe(tmp_path).duplicates.with_suffix("").rglob("lowest-*"))
     monkeypatch.setattr(duplicate_search, "lowest_images", lambda *_: 1 / 0)
-    assert find_duplicates(tmp_path, names, "near", 3, HERE, at_once=70)["hashes"] == 100
+    assert find_duplicates(recipe(tmp_path), names, "near", 3, HERE, at_once=70)["hashes"] == 100
 
 
 @pytest.mark.usefixtures("workers")
@@ -311,10 +341,10 @@ def test_a_grown_pool_is_hashed_where_it_is_new(finished: Path, metadata: Path, 
     shutil.copytree(finished / "pool", pool)
     (pool / "00000.tar").unlink()
     run(pool, metadata, out)
-    before = {path.name: path.stat().st_mtime_ns for path in (out / "hashes").iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "hashes" / "own").iterdir()}
     shutil.copy2(finished / "pool" / "00000.tar", pool)
     run(pool, metadata, out)
-    after = {path.name: path.stat().st_mtime_ns for path in (out / "hashes").iterdir()}
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "hashes" / "own").iterdir()}
     assert len(after) == 3 and {name: after[name] for name in before} == before
     assert result_bytes(out) == result_bytes(finished / "out")
 
@@ -327,7 +357,7 @@ def test_a_run_that_goes_on_makes_nothing_again(finished: Path, metadata: Path, 
         raise AssertionError("made again")
 
     for where, name in (
-        (deduplication, "_hash_pairs"),
+        (image_hashing, "_hash_pairs"),
         (duplicate_search, "_keep_lowest"),
         (deduplication, "count_matches"),
     ):
@@ -376,13 +406,13 @@ def test_a_cut_tar_beside_a_whole_table_is_quarantined(metadata: Path, tmp_path:
     run(pool, metadata, tmp_path / "out")
     run(pool, metadata, tmp_path / "fresh")
     assert result_bytes(tmp_path / "out") == result_bytes(tmp_path / "fresh")
-    assert pq.read_table(hash_path(tmp_path / "out", "00001")).num_rows == 3
+    assert pq.read_table(recipe(tmp_path / "out").hashes("00001")).num_rows == 3
 
 
 def test_a_tar_that_changes_while_it_is_hashed_is_quarantined(metadata: Path, tmp_path: Path, monkeypatch):
     pool = write_img2dataset(tmp_path / "pool", "00000", [{"caption": text} for text in TEXTS])
     write_img2dataset(pool, "00001", [{"caption": text} for text in TEXTS])
-    hash_pairs = deduplication._hash_pairs
+    hash_pairs = image_hashing._hash_pairs
 
     def change(pairs, shard, kind):
         if shard.name == "00001":
@@ -390,25 +420,22 @@ def test_a_tar_that_changes_while_it_is_hashed_is_quarantined(metadata: Path, tm
                 tar.write(b"\0" * 512)
         return hash_pairs(pairs, shard, kind)
 
-    monkeypatch.setattr(deduplication, "_hash_pairs", change)
+    monkeypatch.setattr(image_hashing, "_hash_pairs", change)
     [row] = run(pool, metadata, tmp_path / "out").quarantined
     assert row["shard"] == "00001" and "changed while" in row["fault"]
-    assert not hash_path(tmp_path / "out", "00001").exists()
+    assert not recipe(tmp_path / "out").hashes("00001").exists()
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_full_disk_is_said(number: int, metadata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("where", [image_hashing, deduplication])
+def test_a_full_disk_is_said(where, metadata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """At the first file of hashes, and at the counts."""
-    pool, calls = write_samples(tmp_path / "pool", samples(), 1), []
+    pool = write_samples(tmp_path / "pool", samples(), 1)
 
     def full(*arguments):
-        calls.append(arguments)
-        if len(calls) > number:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write_made(*arguments)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(deduplication, "write_made", full)
+        patch.setattr(where, "write_made", full)
         with pytest.raises(InputError, match="no room to write"):
             run(pool, metadata, tmp_path / "out")
     run(pool, metadata, tmp_path / "out")

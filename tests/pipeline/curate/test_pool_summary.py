@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mc2lib.commands.command_line import main
-from mc2lib.io.files import read_json
-from mc2lib.pipeline.curate.datacard import Outcome, count_steps
-from mc2lib.pipeline.curate.pool_summary import NO_ENTRY, NO_LIST, first_examples, summary_text
+from mc2lib.io.curated_pool import CuratedPool, read_report
+from mc2lib.pipeline.curate.datacard import Outcome
+from mc2lib.pipeline.curate.funnel import NO_ENTRY, NO_LIST, count_steps, first_examples
+from mc2lib.pipeline.curate.pool_summary import summary_text
+from mc2lib.recipe.curation.strategies import STRATEGIES
 from mc2lib.schemas import METADATA
 from tests.io.pools.test_text_fields import tar_of
 
@@ -22,8 +24,9 @@ def outcome(rows: list[tuple[str, int, int, int, int, int]]) -> Outcome:
     languages = pd.DataFrame(rows, columns=columns).assign(epoch=0)
     languages["unique"] = languages["drawn"] = languages["matched"]
     languages["share_before"] = languages["pairs"] / languages["pairs"].sum()
-    steps = count_steps([{"reader": {"rows": int(languages["pairs"].sum())}}], languages)
-    return Outcome(Path("out"), steps, languages, [])
+    pool = CuratedPool(Path("out"), STRATEGIES["isolated"])
+    steps = count_steps(pool.strategy, {"rows": int(languages["pairs"].sum())}, languages)
+    return Outcome(pool, steps, languages, [])
 
 
 def test_a_healthy_pool_is_told_in_three_lines_and_the_commands():
@@ -69,7 +72,9 @@ def test_small_pools_are_told_that_their_thresholds_stand_at_the_least():
 
 def test_the_first_example_of_each_step_counts():
     one, two = {"text": "a", "language": "en"}, {"text": "b", "language": "de"}
-    assert first_examples([{}, {NO_ENTRY: one}, {NO_ENTRY: two, NO_LIST: two}]) == {NO_ENTRY: one, NO_LIST: two}
+    parts = [{}, {NO_ENTRY: two}, {NO_ENTRY: one, NO_LIST: two}]
+    assert first_examples(parts, STRATEGIES["isolated"]) == {NO_ENTRY: two, NO_LIST: two}
+    assert first_examples(parts, STRATEGIES["english"]) == {NO_ENTRY: one}
 
 
 def test_a_curation_ends_with_its_summary(tmp_path: Path, capsys):
@@ -89,7 +94,8 @@ def test_a_curation_ends_with_its_summary(tmp_path: Path, capsys):
     assert "such as 'Die Bäume stehen im Wald und sind sehr hoch.' (de)" in said
     assert "such as 'there is nothing of interest here for anyone' (en)" in said
     assert 'make metadata LANGUAGES="de"' in said
-    report = (out / "report.json").read_bytes()
-    assert read_json(out / "report.json")["lost"][NO_LIST]["language"] == "de"
+    pool_of = CuratedPool(out, STRATEGIES["isolated"])
+    report = pool_of.report.read_bytes()
+    assert read_report(pool_of)["lost"][NO_LIST]["language"] == "de"
     assert main(["curate", str(pool), "--out", str(out), *arguments]) == 0  # taken up, and told again
-    assert "such as 'Die Bäume" in capsys.readouterr().out and (out / "report.json").read_bytes() == report
+    assert "such as 'Die Bäume" in capsys.readouterr().out and pool_of.report.read_bytes() == report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections import Counter
@@ -13,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from mc2lib.errors import InputError
+from mc2lib.io.curated_pool import read_report
 from mc2lib.io.epoch_draws import draw_shards
-from mc2lib.io.pools.readers import open_pool
+from mc2lib.io.pools.open_pool import open_pool
 from mc2lib.params import CuratePool
 from mc2lib.pipeline.curate.curate_pool import curate_pool
-from mc2lib.pipeline.curate.datacard import explain
+from mc2lib.pipeline.curate.explanation import explain
 from mc2lib.schemas import METADATA, POOL
-from tests.pipeline.curate.test_curate_pool import HERE, run_in_turn
+from tests.pipeline.curate.test_curate_pool import HERE, recipe, run_in_turn
 
 ENTRIES = {"en": ["cat", "dog", "red cat", "bird", "fish", "0", "the"], "de": ["Katze", "Hund", "rot", "Fisch"]}
 WORDS = {
@@ -92,7 +92,7 @@ def test_a_pool_is_drawn_as_the_recipe_says(seed: int, tmp_path: Path, monkeypat
 
     matched = [(row, found) for row in rows if (found := slow_match(row))]
     t, keep = slow_keep(matched, t_en)
-    assert json.loads((out / "report.json").read_text())["t"] == t
+    assert read_report(recipe(out))["t"] == t
     texts: dict[int, set[int]] = {}
     for (pair, image, _, _), _ in matched:
         texts.setdefault(image, set()).add(pair)
@@ -104,7 +104,7 @@ def test_a_pool_is_drawn_as_the_recipe_says(seed: int, tmp_path: Path, monkeypat
 
     times: Counter[int] = Counter()
     for epoch in range(EPOCHS):
-        drawn = [row for table in draw_shards(out, seed, epoch) for row in table.to_pylist()]
+        drawn = [row for table in draw_shards(recipe(out), seed, epoch) for row in table.to_pylist()]
         assert all(row["keep_probability"] == pytest.approx(keep[row["pair_id"]], abs=1e-12) for row in drawn)
         assert len(drawn) == len({row["image"] for row in drawn})
         times.update(row["pair_id"] for row in drawn)
@@ -114,11 +114,11 @@ def test_a_pool_is_drawn_as_the_recipe_says(seed: int, tmp_path: Path, monkeypat
             spread = math.sqrt(EPOCHS * chance * (1 - chance))
             assert abs(times[pair] - EPOCHS * chance) <= 4 * spread + 1e-9
     for row, found in matched[:8]:
-        said = explain(out, row[2], row[3])
+        said = explain(recipe(out), row[2], row[3])
         assert said["entry"].tolist()[:-1] == [ENTRIES[row[3]][number] for number in found]
         assert said["keep"].iloc[-1] == pytest.approx(keep[row[0]], abs=1e-12)
 
 
 def test_a_folder_without_a_curated_pool_is_named_with_its_remedy(tmp_path: Path):
     with pytest.raises(InputError, match=r"no curated pool here\. Run `make curate"):
-        next(draw_shards(tmp_path, 0, 0))
+        next(draw_shards(recipe(tmp_path), 0, 0))

@@ -12,12 +12,12 @@ import torch
 
 from mc2lib.commands.command_line import main
 from mc2lib.errors import InputError
-from mc2lib.io.benchmarks.babel_imagenet import open_babel_imagenet
 from mc2lib.io.benchmarks.benchmark_set import NO_LANGUAGE
-from mc2lib.io.benchmarks.cvqa import open_cvqa
-from mc2lib.io.benchmarks.geode import open_geode, open_geode_location
+from mc2lib.io.benchmarks.paper.babel_imagenet import open_babel_imagenet
+from mc2lib.io.benchmarks.paper.cvqa import open_cvqa
+from mc2lib.io.benchmarks.paper.geode import open_geode, open_geode_location
+from mc2lib.io.benchmarks.paper.xm3600 import open_xm3600
 from mc2lib.io.benchmarks.webdatasets import open_webdataset
-from mc2lib.io.benchmarks.xm3600 import open_xm3600
 from mc2lib.pipeline.evaluate import encoding as encoding_module
 from mc2lib.pipeline.evaluate.encoding import Encoding, Group
 from mc2lib.pipeline.evaluate.evaluate import Options, evaluate_benchmark

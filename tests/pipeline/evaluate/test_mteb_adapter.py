@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mc2lib.errors import InputError
-from mc2lib.io.benchmarks.xm3600 import open_xm3600
+from mc2lib.io.benchmarks.paper.xm3600 import open_xm3600
 from mc2lib.pipeline.evaluate.encoding import Encoding, Group
 from mc2lib.pipeline.evaluate.evaluate import Options, evaluate_benchmark
 from mc2lib.pipeline.evaluate.models.opening import open_model
@@ -30,7 +30,7 @@ def test_without_mteb_the_remedy_is_named(monkeypatch):
 
 
 def test_mtebs_values_are_ours_on_its_own_xm3600_tasks(tmp_path):
-    pytest.importorskip("mteb", reason="mteb is installed by `make peers`")
+    pytest.importorskip("mteb", reason="mteb is installed by `make rivals`")
     from benchmarks.evaluation_mteb import evaluate_tasks, load_tasks
 
     folder = write_xm3600(tmp_path / "xm3600", [jpg(20 * i, 40) for i in range(12)], CAPTIONS)
@@ -47,7 +47,7 @@ def test_mtebs_values_are_ours_on_its_own_xm3600_tasks(tmp_path):
 
 
 def test_images_of_mteb_are_prepared_without_loss(tmp_path):
-    pytest.importorskip("mteb", reason="mteb is installed by `make peers`")
+    pytest.importorskip("mteb", reason="mteb is installed by `make rivals`")
     adapter = MtebModel(str(write_tiny_clip(tmp_path)))
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     found = adapter.encode([{"image": [Image.fromarray(pixels)]}, {"image": [Image.fromarray(pixels)]}])

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from mc2lib.pipeline.evaluate.models.opening import open_model
 from tests.pools import jpg
 
-transformers = pytest.importorskip("transformers", reason="transformers is installed by `make peers`")
+transformers = pytest.importorskip("transformers", reason="transformers is installed by `make rivals`")
 
 TEXTS = ["a cat", "a photo of a very large dog", "Katze", "a " * 40]
 

@@ -1,4 +1,4 @@
-"""The ways to curate: by hand on a dozen pairs, and against the slow oracle."""
+"""Algorithm 1 for the six strategies: by hand on a dozen pairs, and against the slow oracle."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,39 +10,63 @@ from mc2lib.errors import InputError
 from mc2lib.hashing import mix
 from mc2lib.recipe.curation.algorithm import (
     COUNTS,
-    INDEX_OF,
+    Balance,
     add_counts,
     balance_counts,
     count_matches,
-    curate,
     draw_epoch,
-    find_thresholds,
+    find_eligible,
+    group_counts,
+    group_sizes,
     keep_entries,
     keep_pairs,
 )
-from mc2lib.schemas import CURATED, MATCHES, POOL
-from tests.oracles.matching import keep_probabilities
+from mc2lib.recipe.curation.strategies import STRATEGIES, Strategy, choose_strategies, list_metadata
+from mc2lib.schemas import MATCHES
+from tests.oracles.curation import curate as curate_slowly
 
-BALANCED = [curation for curation in INDEX_OF if curation != "raw"]
+BALANCED = [name for name in STRATEGIES if name != "raw"]
+ENTRIES = 7
+
+Rows = list[tuple[int, str, list[int]]]
 
 
-def tables(rows: list[tuple[int, str, list[int]]]) -> tuple[pa.Table, pa.Table]:
-    """A pool and its matches from (image, language, entries); pair ids are hashes of the row number."""
+def table(rows: Rows) -> pa.Table:
+    """Matches with image ids from (image, language, entries); pair ids are hashes of the row number."""
     ids = pa.array(mix(np.arange(len(rows)), 5), pa.uint64())
     images, languages, entries = ([row[i] for row in rows] for i in range(3))
-    pool = {
-        "pair_id": ids,
-        "image_id": pa.array(images, pa.uint64()),
-        "image": pa.array([f"style/{image}" for image in images], pa.string()),
-        "alt_text": pa.array([f"text {i}" for i in range(len(rows))], pa.string()),
-        "language": pa.array(languages, pa.string()),
-    }
-    matches = {"pair_id": ids, "language": pool["language"], "entries": pa.array(entries, pa.list_(pa.int32()))}
-    return pa.table(pool, schema=POOL), pa.table(matches, schema=MATCHES)
+    columns = [ids, pa.array(languages, pa.string()), pa.array(entries, pa.list_(pa.int32()))]
+    return pa.table(columns, schema=MATCHES).append_column("image_id", pa.array(images, pa.uint64()))
+
+
+def balance(rows: Rows, strategy: Strategy, t_en: int | None, p: float = 0.06, shards: int = 1) -> Balance:
+    """Count, add up and balance some shards of matches."""
+    whole = table(rows)
+    size = -(-len(rows) // shards) or 1
+    parts = [count_matches(whole.slice(start, size)) for start in range(0, max(len(rows), 1), size)]
+    lists = ["all"] if strategy.groups == "all" else sorted({row[1] for row in rows})
+    sizes = dict.fromkeys(lists if strategy.metadata != "none" else [], ENTRIES)
+    counts = group_counts(pa.concat_tables(parts), strategy)
+    return balance_counts(add_counts(counts, group_sizes(sizes, strategy)), strategy, t_en, p)
+
+
+def probabilities(rows: Rows, name: str, t_en: int | None, p: float = 0.06, shards: int = 1) -> list[float]:
+    """Each pair's keep probability; 0 for those that are not candidates."""
+    strategy = STRATEGIES[name]
+    found = balance(rows, strategy, t_en, p, shards)
+    keep, ends = keep_entries(found)
+    matches = table(rows)
+    candidate = np.array([bool(row[2]) or strategy.metadata == "none" for row in rows], bool)
+    eligible = find_eligible(matches["language"], strategy)
+    candidate &= True if eligible is None else eligible
+    result = np.zeros(len(rows))
+    used = matches.filter(pa.array(candidate))
+    result[candidate] = keep_pairs(used, strategy, found.groups, ends, keep)
+    return result.tolist()
 
 
 # English: entry 0 four times, 1 twice, 2 once; German: its own entry 0 three times, 1 once; each its own image
-ROWS = [
+ROWS: Rows = [
     (1, "en", [0]),
     (2, "en", [0]),
     (3, "en", [0, 1]),
@@ -56,153 +80,142 @@ ROWS = [
 ]
 
 
+def test_the_six_are_the_papers():
+    """Metadata, groups, rule and eligible pairs, as the ablation of curation lists them."""
+    found = {name: (s.metadata, s.groups, s.threshold, s.eligible) for name, s in STRATEGIES.items()}
+    assert found == {
+        "raw": ("none", "all", "t_en", "all"),
+        "english": ("english", "all", "t_en", "english"),
+        "english_metadata": ("english", "all", "t_en", "all"),
+        "merged": ("merged", "all", "t_en", "all"),
+        "isolated_t_en": ("own", "language", "t_en", "all"),
+        "isolated": ("own", "language", "tail_share", "all"),
+    }
+    assert [s.name for s in choose_strategies("all")] == list(STRATEGIES)
+    assert list_metadata(choose_strategies("all")) == ("none", "english", "merged", "own")
+    assert list_metadata(choose_strategies("english")) == ("english",)
+    with pytest.raises(InputError, match=r"no strategy 'isolatd'\. Did you mean 'isolated'"):
+        choose_strategies("isolatd")
+
+
 def test_thresholds_by_hand():
-    _, matches = tables(ROWS)
-    isolated = find_thresholds(matches, "isolated", t_en=2)
+    isolated = balance(ROWS, STRATEGIES["isolated"], 2)
     assert isolated.groups == ("de", "en", "xx")
-    assert [c.tolist() for c in isolated.counts] == [[3, 1], [4, 2, 1], []]
+    assert [c.tolist()[:3] for c in isolated.counts] == [[3, 1, 0], [4, 2, 1], [0, 0, 0]]
     # English tail: 1 of 7 matches. German cumulative shares: 1/4, 1; 1/4 is nearest to 1/7, at count 1
     assert isolated.t == (1, 2, 0)
     assert isolated.p == pytest.approx((0.0, 1 / 7, 0.0))
-    assert find_thresholds(matches, "isolated_t_en", 2).t == (2, 2, 2)
+    assert balance(ROWS, STRATEGIES["isolated_t_en"], 2).t == (2, 2, 2)
     # one list for all: entry 0 seven times, 1 three times, 2 once
-    merged = find_thresholds(matches, "merged", 2)
-    assert merged.groups == ("all",) and merged.counts[0].tolist() == [7, 3, 1] and merged.t == (2,)
+    merged = balance(ROWS, STRATEGIES["merged"], 2)
+    assert merged.groups == ("all",) and merged.counts[0].tolist()[:3] == [7, 3, 1] and merged.t == (2,)
     # English pairs only
-    assert find_thresholds(matches, "english", 2).counts[0].tolist() == [4, 2, 1]
+    assert balance(ROWS, STRATEGIES["english"], 2).counts[0].tolist()[:3] == [4, 2, 1]
+    assert balance(ROWS, STRATEGIES["raw"], 2).groups == ()
 
 
-def probabilities(curation: str, t_en: int, rows=ROWS) -> dict[int, float]:
-    """Keep probability by row, gathered over many seeds."""
-    pool, matches = tables(rows)
-    number = {pair: i for i, pair in enumerate(pool["pair_id"].to_pylist())}
-    found: dict[int, float] = {}
-    for seed in range(60):
-        kept = curate(pool, None if curation == "raw" else matches, curation, t_en, seed).table
-        for pair, probability in zip(kept["pair_id"].to_pylist(), kept["keep_probability"].to_pylist(), strict=True):
-            assert found.setdefault(number[pair], probability) == probability
-    return found
+def test_the_threshold_of_english_can_follow_from_the_tail_share():
+    # English cumulative shares 1/7, 3/7, 1 at counts 1, 2, 4; German 1/4, 1 at 1, 3
+    assert balance(ROWS, STRATEGIES["isolated"], None, 0.5).t == (1, 2, 0)
+    assert balance(ROWS, STRATEGIES["isolated"], None, 0.9).t == (3, 4, 0)
+    # one number for all, whatever is matched: that of English pairs
+    assert balance(ROWS, STRATEGIES["isolated_t_en"], None, 0.5).t == (2, 2, 2)
+    for name in ("english", "english_metadata", "merged"):
+        assert balance(ROWS, STRATEGIES[name], None, 0.5).t == (2,)
+    # English's share at t_en 2 is 1/7, and the nearest that the Germans have is 1/4, at 1
+    assert balance(ROWS, STRATEGIES["isolated"], 2, 0.9).t == (1, 2, 0)
 
 
 def test_keep_probabilities_by_hand():
     # English keep: entry 0 2/4, 1 2/2, 2 1. German at t 1: 1/3, 1; at t_en 2: 2/3, 1
-    english = {0: 0.5, 1: 0.5, 2: 1.0, 3: 1.0}
-    assert probabilities("english", 2) == pytest.approx(english)
-    assert probabilities("isolated", 2) == pytest.approx(english | {5: 1 / 3, 6: 1 / 3, 7: 1.0})
-    assert probabilities("isolated_t_en", 2) == pytest.approx(english | {5: 2 / 3, 6: 2 / 3, 7: 1.0})
-    # merged: entry 0 2/7, 1 2/3, 2 1; row 2 and 7: 1 - 5/7 * 1/3
+    english = [0.5, 0.5, 1.0, 1.0, 0]
+    assert probabilities(ROWS, "english", 2) == pytest.approx([*english, 0, 0, 0, 0, 0])
+    assert probabilities(ROWS, "isolated", 2) == pytest.approx([*english, 1 / 3, 1 / 3, 1.0, 0, 0])
+    assert probabilities(ROWS, "isolated_t_en", 2) == pytest.approx([*english, 2 / 3, 2 / 3, 1.0, 0, 0])
+    # merged: entry 0 2/7, 1 2/3, 2 1; rows 2 and 7: 1 - 5/7 * 1/3
     both = 1 - 5 / 7 / 3
-    merged = {0: 2 / 7, 1: 2 / 7, 2: both, 3: 1.0, 5: 2 / 7, 6: 2 / 7, 7: both}
-    assert probabilities("merged", 2) == pytest.approx(merged)
-    assert probabilities("english_metadata", 2) == pytest.approx(merged)
-    assert probabilities("raw", 2) == dict.fromkeys(range(10), 1.0)
+    merged = [2 / 7, 2 / 7, both, 1.0, 0, 2 / 7, 2 / 7, both, 0, 0]
+    assert probabilities(ROWS, "merged", 2) == pytest.approx(merged)
+    assert probabilities(ROWS, "english_metadata", 2) == pytest.approx(merged)
+    assert probabilities(ROWS, "raw", 2) == [1.0] * 10
 
 
-def test_report_follows_the_pairs_step_by_step():
-    pool, matches = tables([(1, "en", [0]), (1, "en", [1]), (1, "de", [0]), (2, "de", []), (3, "en", [])])
-    report = curate(pool, matches, "isolated", 5, seed=0).report.set_index("language")
-    assert report[["pairs", "eligible", "matched"]].to_dict("index") == {
-        "de": {"pairs": 2, "eligible": 2, "matched": 1},
-        "en": {"pairs": 3, "eligible": 3, "matched": 2},
-    }
-    assert report["drawn"].sum() == report["kept"].sum() == 1  # one image, all entries in the tail
-    english = curate(pool, matches, "english", 5, seed=0).report
-    assert english["language"].tolist() == ["en"] and english["drawn"].tolist() == [1]
-    raw = curate(pool, None, "raw", 5, seed=0).report
-    assert raw["kept"].sum() == 3  # one text each of three images
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_empty_pool_gives_an_empty_one(name: str):
+    assert probabilities([], name, 2) == []
 
 
-def test_a_text_without_match_is_no_candidate_of_its_image():
-    pool, matches = tables([(i // 2, "en", [0] if i % 2 else []) for i in range(200)])
-    assert curate(pool, matches, "isolated", 1000, seed=3).table.num_rows == 100
-
-
-@pytest.mark.parametrize("curation", INDEX_OF)
-def test_an_empty_pool_gives_an_empty_one(curation):
-    pool, matches = tables([])
-    curated = curate(pool, None if curation == "raw" else matches, curation, 2, seed=0)
-    assert curated.table.schema == CURATED and curated.table.num_rows == 0 and len(curated.report) == 0
-
-
-@pytest.mark.parametrize(
-    ("curation", "kept"),
-    # without English there is no tail share to match: p is 0, t the lowest count, and entry 0 (twice) is head
-    [
-        ("english", {0.0: 0}),
-        ("english_metadata", {1.0: 2}),
-        ("merged", {1.0: 2}),
-        ("isolated_t_en", {1.0: 2}),
-        ("isolated", {0.5: 1, 1.0: 1}),
-    ],
-)
-def test_a_pool_without_english_is_curated_too(curation, kept: dict[float, int]):
-    rows = [(1, "de", [0]), (2, "de", [0, 1])]
-    found = list(probabilities(curation, 1000, rows).values())
-    assert {probability: found.count(probability) for probability in kept} == kept
-
-
-def test_matches_of_another_pool_are_refused():
-    pool, matches = tables(ROWS)
-    with pytest.raises(InputError, match="not of this pool"):
-        curate(pool, matches.slice(1), "isolated", 2, seed=0)
-    with pytest.raises(InputError, match=r"none given for 'merged'.*merged index"):
-        curate(pool, None, "merged", 2, seed=0)
-    nameless = pool.set_column(4, POOL.field("language"), pa.array([None] * len(ROWS), pa.string()))
-    with pytest.raises(InputError, match=r"curation\.language: lid"):
-        curate(nameless, matches, "isolated", 2, seed=0)
+def test_a_threshold_that_follows_from_english_needs_english():
+    rows: Rows = [(1, "de", [0]), (2, "de", [0, 1])]
+    with pytest.raises(InputError, match=r"no English pair matched.*Set t_en to auto"):
+        balance(rows, STRATEGIES["isolated"], 2)
+    assert balance(rows, STRATEGIES["isolated"], None, 0.06).t == (1,)
+    for name in ("isolated_t_en", "merged", "english_metadata"):
+        assert set(balance(rows, STRATEGIES[name], 5).t) == {5}
+        with pytest.raises(InputError, match=r"no English pair matched.*Set t_en to a number"):
+            balance(rows, STRATEGIES[name], None)
+    # a pool without a match is no fault, nor one that English alone is asked of
+    assert balance([(1, "de", [])], STRATEGIES["isolated"], 2).t == (0,)
+    assert balance(rows, STRATEGIES["english"], None).t == (0,)
 
 
 PAIRS = st.lists(
     st.tuples(
         st.integers(0, 30),
-        st.sampled_from(["en", "de", "th"]),
-        st.lists(st.integers(0, 6), unique=True, max_size=4).map(sorted),
+        st.sampled_from(["en", "en", "de", "th"]),
+        st.lists(st.integers(0, ENTRIES - 1), unique=True, max_size=4).map(sorted),
     ),
     max_size=60,
 )
 
 
-@settings(max_examples=150)
-@given(PAIRS, st.integers(1, 12), st.booleans())
-def test_equals_the_oracle(rows: list[tuple[int, str, list[int]]], t_en: int, own_threshold: bool):
-    pool, matches = tables(rows)
-    curated = curate(pool, matches, "isolated" if own_threshold else "isolated_t_en", t_en, seed=0).table
-    expected = keep_probabilities([row[2] for row in rows], [row[1] for row in rows], t_en, own_threshold)
-    by_pair = dict(zip(pool["pair_id"].to_pylist(), expected, strict=True))
-    for pair, probability in zip(curated["pair_id"].to_pylist(), curated["keep_probability"].to_pylist(), strict=True):
-        assert probability == pytest.approx(by_pair[pair], abs=1e-12)
+@settings(max_examples=300)
+@given(
+    PAIRS, st.sampled_from(list(STRATEGIES)), st.none() | st.integers(1, 12), st.floats(0.02, 0.9), st.integers(1, 4)
+)
+def test_equals_the_oracle(rows: Rows, name: str, t_en: int | None, p: float, shards: int):
+    strategy = STRATEGIES[name]
+    if not any(row[2] for row in rows if row[1] == "en"):
+        rows = [*rows, (31, "en", [0])]
+    t, keep = curate_slowly(name, [row[2] for row in rows], [row[1] for row in rows], t_en, p)
+    found = balance(rows, strategy, t_en, p, shards)
+    assert dict(zip(found.groups, found.t, strict=True)) == t
+    assert probabilities(rows, name, t_en, p, shards) == pytest.approx(keep, abs=1e-12)
 
 
 @settings(max_examples=60)
 @given(PAIRS, st.sampled_from(BALANCED), st.randoms())
-def test_row_order_moves_nothing(rows: list[tuple[int, str, list[int]]], curation, random):
-    pool, matches = tables(rows)
-    shuffled = list(range(len(rows)))
-    random.shuffle(shuffled)
-    order = pa.array(shuffled, pa.int64())
-    before = curate(pool, matches, curation, 4, seed=0)
-    after = curate(pool.take(order), matches.take(order), curation, 4, seed=0)
-    assert after.table.equals(before.table)
-    assert after.report.equals(before.report)
+def test_row_order_moves_nothing(rows: Rows, name: str, random):
+    rows = [*rows, (31, "en", [0])]
+    order = list(range(len(rows)))
+    random.shuffle(order)
+    before, after = probabilities(rows, name, 4), probabilities([rows[i] for i in order], name, 4)
+    assert after == [before[i] for i in order]
+
+
+def draw(rows: Rows, name: str, t_en: int, seed: int) -> list[bool]:
+    """The candidates that an epoch keeps."""
+    matches = table(rows).append_column("keep_probability", pa.array(probabilities(rows, name, t_en)))
+    return draw_epoch(matches, seed, 0).tolist()
+
+
+def test_one_text_of_an_image_is_drawn_and_then_kept_with_its_probability():
+    rows: Rows = [(i // 2, "en", [0]) for i in range(200)]
+    assert sum(draw(rows, "raw", 2, 3)) == 100
+    assert sum(draw(rows, "isolated", 1000, 3)) == 100
+    kept = np.array([draw(rows, "isolated", 50, seed) for seed in range(40)])
+    assert 20 < kept.sum() / 40 < 30  # a quarter of a hundred images
+    assert kept.reshape(40, 100, 2).sum(axis=2).max() == 1
 
 
 def test_expected_numbers_of_a_head_entry_are_near_t():
-    rows = [(i, "en", [0]) for i in range(3000)] + [(5000 + i, "en", [1]) for i in range(40)]
-    pool, matches = tables(rows)
-    table = curate(pool, matches, "isolated", 500, seed=0).table
-    kept = set(table["image"].to_pylist())
-    head = sum(f"style/{i}" in kept for i in range(3000))
-    assert abs(head - 500) < 70 and table.num_rows - head == 40
-
-
-# ---------------------------------------------------------------------- shard by shard
-
-SIZES = {"en": 4, "de": 2, "xx": 1}
+    rows: Rows = [(i, "en", [0]) for i in range(3000)] + [(5000 + i, "en", [1]) for i in range(40)]
+    kept = draw(rows, "isolated", 500, 0)
+    assert abs(sum(kept[:3000]) - 500) < 70 and sum(kept[3000:]) == 40
 
 
 def test_counts_of_a_shard_by_hand():
-    _, matches = tables(ROWS)
-    counted = count_matches(matches)
+    counted = count_matches(table(ROWS))
     assert counted.schema == COUNTS
     assert [tuple(row.values()) for row in counted.to_pylist()] == [
         ("de", 0, 3),
@@ -211,51 +224,17 @@ def test_counts_of_a_shard_by_hand():
         ("en", 1, 2),
         ("en", 2, 1),
     ]
-    assert count_matches(matches.slice(0, 0)).num_rows == 0
-    dense = add_counts(counted, SIZES)
+    assert count_matches(table(ROWS[:0])).num_rows == 0
+    dense = add_counts(counted, {"en": 4, "de": 2, "xx": 1})
     assert {name: count.tolist() for name, count in dense.items()} == {"en": [4, 2, 1, 0], "de": [3, 1], "xx": [0]}
+    assert group_counts(counted, STRATEGIES["isolated"]) is counted
+    english, merged = (group_counts(counted, STRATEGIES[name]) for name in ("english", "merged"))
+    sums = [add_counts(counts, {"all": 4, "en": 4}) for counts in (english, merged)]
+    assert [found["all"].tolist() for found in sums] == [[4, 2, 1, 0], [7, 3, 1, 0]]
+    assert [found["en"].tolist() for found in sums] == [[4, 2, 1, 0]] * 2
 
 
-def test_shards_balance_as_the_whole_pool():
-    _, matches = tables(ROWS)
-    whole = find_thresholds(matches, "isolated", t_en=2)
-    parts = pa.concat_tables([count_matches(matches.slice(start, 3)) for start in (6, 0, 9, 3)])
-    balance = balance_counts(add_counts(parts, SIZES), 2, 0.5)
-    assert (balance.groups, balance.t, balance.p) == (whole.groups, whole.t, whole.p)
-    keep, ends = keep_entries(balance)
-    assert ends.tolist() == [0, 2, 6, 7]
-    assert keep.tolist() == pytest.approx([1 / 3, 1, 0.5, 1, 1, 1, 1])
-    matched = matches.filter(pa.array([bool(row[2]) for row in ROWS]))
-    # English 0.5, 0.5, then with an entry of the tail 1, 1; German 1/3, 1/3, 1
-    assert keep_pairs(matched, balance.groups, ends, keep).tolist() == pytest.approx([0.5, 0.5, 1, 1, 1 / 3, 1 / 3, 1])
-
-
-def test_the_tail_share_can_be_given_instead_of_the_threshold():
-    counts = {"en": np.array([4, 2, 1, 0]), "de": np.array([3, 1])}
-    # English cumulative shares 1/7, 3/7, 1 at counts 1, 2, 4; German 1/4, 1 at 1, 3
-    assert balance_counts(counts, None, 0.5).t == (1, 2)
-    assert balance_counts(counts, None, 0.9).t == (3, 4)
-    # what English's own share at t_en 2 gives: 1/7 for all
-    assert balance_counts(counts, 2, 0.9).t == (balance_counts(counts, None, 1 / 7).t[0], 2)
-
-
-def test_an_english_threshold_needs_english_matches():
-    with pytest.raises(InputError, match="no English pair matched"):
-        balance_counts({"de": np.array([3, 1])}, 2, 0.06)
-    with pytest.raises(InputError, match="no English pair matched"):
-        balance_counts({"de": np.array([3, 1]), "en": np.array([0, 0])}, 2, 0.06)
-    assert balance_counts({"de": np.array([3, 1])}, None, 0.06).t == (1,)
-    assert balance_counts({"de": np.array([0, 0])}, 2, 0.06).t == (0,)  # an empty pool is no fault
-
-
-@settings(max_examples=20)
-@given(st.integers(0, 3), st.integers(0, 3))
-def test_an_epoch_drawn_online_is_the_offline_one(seed, epoch):
-    pool, matches = tables(ROWS)
-    wanted = curate(pool, matches, "isolated", 2, seed, epoch).table
-    keep, ends = keep_entries(balance := find_thresholds(matches, "isolated", 2))
-    matched = np.array([bool(row[2]) for row in ROWS])
-    pairs = pool.filter(pa.array(matched))
-    probability = keep_pairs(matches.filter(pa.array(matched)), balance.groups, ends, keep)
-    kept = draw_epoch(pairs.append_column("keep_probability", pa.array(probability)), seed, epoch)
-    assert pairs.filter(pa.array(kept)).sort_by("pair_id")["pair_id"].equals(wanted["pair_id"])
+def test_groups_have_the_sizes_of_their_lists():
+    assert group_sizes({"en": 4, "de": 2}, STRATEGIES["isolated"]) == {"en": 4, "de": 2}
+    assert group_sizes({"all": 9}, STRATEGIES["merged"]) == {"all": 9, "en": 9}
+    assert group_sizes({}, STRATEGIES["raw"]) == {}

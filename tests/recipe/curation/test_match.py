@@ -43,7 +43,7 @@ def find(text: str, entries: list[str], rules: MatchRules = PAPER) -> list[str]:
             "我爱iPhone手机",
             ["iPhone", "爱", "手机", "爱i"],
             ["爱", "手机"],
-        ),  # no border beside Han, but Latin needs one
+        ),  # no border next to Han, but Latin needs one
         ("อาหารไทย", ["ไทย", "อาหาร"], ["ไทย", "อาหาร"]),
         ("한국어는", ["한국어", "한국어는"], ["한국어는"]),  # Hangul is spaced
         ("cat cat cat", ["cat"], ["cat"]),  # distinct
@@ -114,7 +114,7 @@ def test_unicode_forms_are_choices():
     ]
 
 
-def test_bytes_that_are_no_utf8_are_spelled_too():
+def test_bytes_that_are_not_utf8_are_spelled_too():
     index = build_index(["cat", "caf\u00e9"], MatchRules(normalise="nfc"))
     texts = pa.array(["cafe\u0301 cat".encode(), b"\xff cat", b"\xffcat"], pa.binary())
     assert match(texts, index).to_pylist() == [[0, 1], [0], []]
@@ -243,12 +243,12 @@ BROKEN = [
 
 
 def find_bytes(text: bytes, needles: list[bytes]) -> list[int]:
-    """Which needles stand in the padded bytes of a text without marks to set off."""
+    """Which needles occur in the padded bytes of a text without marks to set off."""
     return [i for i, needle in enumerate(needles) if needle in b" " + text + b" "]
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()])
-def test_bytes_that_are_no_utf8_hide_nothing(kind: pa.DataType):
+def test_bytes_that_are_not_utf8_hide_nothing(kind: pa.DataType):
     entries = ["cat", "猫", "\xe9"]
     needles = [needle.encode() for needle in (" cat ", "猫", " \xe9 ")]
     found = match(pa.array(BROKEN, kind), build_index(entries)).to_pylist()
@@ -268,7 +268,7 @@ def test_any_bytes_match_as_bytes(texts: list[bytes], entries: list[str]):
 
 @settings(max_examples=60)
 @given(st.lists(st.text(st.sampled_from("a猫b "), max_size=300), max_size=4), st.sampled_from(["ab", "猫犬"]))
-def test_entries_that_begin_alike_are_told_apart(texts: list[str], letters: str):
+def test_entries_that_begin_alike_are_distinguished(texts: list[str], letters: str):
     one, other = letters
     words = [w.replace("a", one).replace("b", other) for w in ("a", "b", "aa", "ab", "ba", "bb", "aab", "abb")]
     entries = words + [f"{a} {b}" for a in words for b in words] + [" ", f"{one} ", f" {other}", "  "]

@@ -62,7 +62,7 @@ def test_each_hash_keeps_its_lowest_image():
     hashes, more = np.array([[7, 7, 5, 7, 7, 5], [0, 0, 0, 1, 0, 0]], np.uint64)
     ids = np.array([30, 10, 20, 5, 30, 20], np.uint64)
     found = [column.tolist() for column in lowest_images(hashes, more, ids)]
-    assert found == [[5, 7, 7], [20, 10, 5], [30]]  # 30 twice beside 10; 20 twice is one image
+    assert found == [[5, 7, 7], [20, 10, 5], [30]]  # 30 twice next to 10; 20 twice is one image
     assert [column.tolist() for column in lowest_images(*np.zeros((3, 0), np.uint64))] == [[], [], []]
 
 
@@ -73,7 +73,7 @@ def test_duplicates_by_hand():
     assert near_duplicates(hashes, ids, 1).tolist() == [True, False, False, True, False]
     # 10 is near 40 and 40 is near 30, but nothing below 30 is near 30: it stays
     assert near_duplicates(hashes, ids, 2).tolist() == [True, True, False, True, False]
-    # an image with two hashes goes wherever it stands if one of them is near a lower image's
+    # an image with two hashes is removed everywhere if one of them is near a lower image's
     assert near_duplicates(hashes[:3], np.array([7, 9, 9], np.uint64), 2).tolist() == [False, True, True]
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mc2lib.languages import WIKIPEDIAS
 from mc2lib.recipe.metadata.card import count_cuts, count_letters, cover_labels, summarise_coverage, summarise_cuts
 from mc2lib.recipe.metadata.merge import Source, Walk, merge_sources
-from mc2lib.recipe.metadata.rank import Allowance
-from tests.recipe.metadata.test_rank import RULES
+from mc2lib.recipe.metadata.ranking import Allowance
+from tests.recipe.metadata.test_ranking import RULES
 
 CAPS = dataclasses.replace(RULES, unigram_cap=8, bigram_cap=3, title_cap=50)
 

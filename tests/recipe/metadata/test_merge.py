@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from benchmarks.fidelity_metadata import PAPER, english_entries
 from mc2lib.errors import InputError
 from mc2lib.params import Metadata
-from mc2lib.recipe.metadata.count import count_texts
+from mc2lib.recipe.metadata.counting.count_table import count_texts
 from mc2lib.recipe.metadata.merge import NUMBERS, SOURCES, Merged, Source, is_usable, merge_sources
 from mc2lib.recipe.metadata.pmi import pair_source, word_source
-from mc2lib.recipe.metadata.rank import rank_bigrams
+from mc2lib.recipe.metadata.ranking import rank_bigrams
 from mc2lib.recipe.metadata.words import count_words, split_clauses
-from tests.recipe.metadata.test_rank import RULES
+from tests.recipe.metadata.test_ranking import RULES
 
 ALL = Metadata(1.0, 10**6, "pmi", 1.0, float("-inf"), 10**6, 1.0, 10**6, 256)
 
@@ -67,12 +67,12 @@ def test_caps_and_shares_count_new_entries():
     assert merged.walks["unigram"].held == 3 and merged.walks["unigram"].new == 5
     # below the cap the share is of new entries too: a tenth of 30
     assert entries(merge(RULES, wordnet=["w0"], unigram=words[:30]), "unigram") == ["w1", "w2", "w3"]
-    # 76 % of eight titles are seven, of which two are held: the walk goes on to the last
+    # 76 % of eight titles are seven, two of which the list has: the walk continues to the last
     titles = [f"t{i}" for i in range(8)]
     assert entries(merge(RULES, wordnet=["t0", "t5"], title=titles), "title") == ["t1", "t2", "t3", "t4", "t6", "t7"]
 
 
-def test_bigrams_are_a_share_of_the_unigrams_whoever_holds_them():
+def test_bigrams_are_a_share_of_the_unigrams_whatever_source_has_them():
     bigrams = ["a b", "b c", "c d", "d e"]
     words = [f"w{i}" for i in range(20)]  # two new ones
     assert entries(merge(RULES, unigram=words, bigram=bigrams), "bigram") == ["a b"]
@@ -139,7 +139,7 @@ def test_reading_only_the_best_of_counts_is_walking_down_all(
 
 
 def test_english_reaches_the_papers_numbers_where_its_sources_suffice():
-    # of what WordNet, unigrams and bigrams hold the later sources offer thousands again, and best of all
+    # the later sources offer, as their best, thousands of entries that earlier ones have
     assert english_entries() == PAPER == {"unigram": 251_465, "bigram": 100_646, "title": 61_235}
 
 
@@ -156,7 +156,7 @@ ENTRIES = st.lists(st.text(max_size=8), max_size=20)
 
 
 @given(st.dictionaries(st.sampled_from(SOURCES[:-1]), ENTRIES), st.integers(2, 8))
-def test_every_usable_entry_stands_once_under_its_first_source(sources: dict[str, list[str]], longest: int):
+def test_every_usable_entry_occurs_once_under_its_first_source(sources: dict[str, list[str]], longest: int):
     merged = merge(dataclasses.replace(ALL, entry_characters=longest), **sources)
     table = merged.table
     found = table["entry"].to_pylist()

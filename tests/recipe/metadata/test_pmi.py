@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mc2lib.recipe.metadata import pmi
-from mc2lib.recipe.metadata.count import Counts, count_texts
+from mc2lib.recipe.metadata.counting.count_table import count_texts
+from mc2lib.recipe.metadata.counting.counts import Counts
 from mc2lib.recipe.metadata.pmi import pair_source, rank_pairs, rank_words, word_source
-from mc2lib.recipe.metadata.rank import rank_bigrams
+from mc2lib.recipe.metadata.ranking import rank_bigrams
 from mc2lib.recipe.metadata.segment import make_segmenter
 from mc2lib.recipe.metadata.words import count_words, split_clauses
-from tests.recipe.metadata.test_rank import RULES
+from tests.recipe.metadata.test_ranking import RULES
 
 
 def test_words_by_falling_count_then_code_points():

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.recipe.metadata.count import count_texts
+from mc2lib.recipe.metadata.counting.count_table import count_texts
 from mc2lib.recipe.metadata.pmi import rank_pairs
 from mc2lib.recipe.metadata.segment import NAMES, default_segmenter, joiner, make_segmenter
 from mc2lib.recipe.metadata.words import split_clauses

@@ -11,7 +11,7 @@ from itertools import chain
 import pyarrow as pa
 import pytest
 
-from mc2lib.recipe.metadata.count import count_texts
+from mc2lib.recipe.metadata.counting.count_table import count_texts
 from mc2lib.recipe.metadata.segment import EXTRAS, Segmenter, joiner, make_segmenter
 from mc2lib.recipe.metadata.words import is_mark
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mc2lib.recipe.metadata.count import Counts, Table, merge_counts
+from mc2lib.recipe.metadata.counting.count_table import Table
+from mc2lib.recipe.metadata.counting.counts import Counts, merge_counts
 from mc2lib.recipe.metadata.titles import (
     NAMESPACES,
     Tally,
@@ -97,7 +98,7 @@ def test_titles(line: bytes, expected: tuple[str, str, int]):
         (b"en Cat 1234567890123 0", "broken"),
     ],
 )
-def test_what_is_no_title_is_counted(line: bytes, why: str):
+def test_a_line_without_a_title_is_counted(line: bytes, why: str):
     assert views(b"en A 1 0", line, b"en B 1 0") == ({("en", "A"): 1, ("en", "B"): 1}, Tally(titles=2, **{why: 1}))
 
 
@@ -205,13 +206,13 @@ GERMAN = fold_namespaces(["Medium", "Spezial", "", "Diskussion", "Datei", "Benut
         (" :x", False, False),
     ],
 )
-def test_what_stands_before_the_first_colon(title: str, known: bool, unknown: bool):
+def test_the_text_before_the_first_colon_decides(title: str, known: bool, unknown: bool):
     titles = pa.array([b"A", title.encode(), b"B"], pa.large_binary())
     assert find_articles(titles, GERMAN).tolist() == [True, known, True]
     assert find_articles(titles, None).tolist() == [True, unknown, True]
 
 
-def test_no_titles_are_no_articles():
+def test_no_titles_give_no_articles():
     assert find_articles(pa.array([], pa.large_binary()), GERMAN).tolist() == []
 
 

@@ -11,7 +11,7 @@ from mc2lib.recipe.metadata.words import count_words, join_words, phrase_frequen
         ("en", "The cat, the Dog.\tA bird", [("The", "cat"), ("the", "Dog"), ("A", "bird")]),
         ("en", " ... !? ", []),
         ("fr", "l'homme", [("l",), ("homme",)]),
-        ("am", "ሰው፡መብት። አለው", [("ሰው", "መብት"), ("አለው",)]),  # the word space parts words, the full stop clauses
+        ("am", "ሰው፡መብት። አለው", [("ሰው", "መብት"), ("አለው",)]),  # the word space separates words, the full stop clauses
         ("hi", "की कैप", [("की", "कैप")]),  # vowel signs are no punctuation
         ("fa", "می‌خواهم", [("می‌خواهم",)]),  # a zero-width non-joiner stays in its word
         ("ja", "日本国民は、正当に", [("日本", "国民", "は"), ("正当", "に")]),

@@ -87,7 +87,7 @@ def test_mixes_of_a_seed_share_images_and_languages():
     assert base.drop(columns="alt_text").equals(clean.drop(columns="alt_text"))
 
 
-def test_a_smaller_pool_is_no_other_study():
+def test_a_smaller_pool_is_the_same_study():
     """Draws are per pair: what pair 7 is does not depend on how many there are."""
     small = dataclasses.replace(POOL, pairs=500, second_text=0.0)
     large = dataclasses.replace(POOL, pairs=1000, second_text=0.0)

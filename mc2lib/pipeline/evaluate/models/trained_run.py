@@ -10,9 +10,9 @@ import torch
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import read_json
+from mc2lib.io.image_decoder import read_square
 from mc2lib.pipeline.evaluate.models.model import PROBE, Features, Precision, autocast, choose_device, digest_model
-from mc2lib.trainer.checkpoints import load_encoder
-from mc2lib.trainer.image_index import read_square
+from mc2lib.trainer.encoder import load_encoder
 
 
 class TrainedRun:

@@ -1,0 +1,1 @@
+"""Language identification by fastText classifiers, label for label what the `fasttext` package says."""
