@@ -82,6 +82,8 @@ def curate_plainly(pool: Path, automata: dict[str, Any], sizes: dict[str, int], 
         for pair in pq.read_table(shard).to_pylist():
             labels, _ = model.predict(" ".join(pair["alt_text"].split()))
             language = metadata_language(labels[0]) if labels else OTHER
+            if language not in automata:
+                language = OTHER
             found = find_plainly([pair["alt_text"]], automata[language])[0] if language in automata else []
             if found:
                 counts[language].update(found)
