@@ -257,11 +257,6 @@ def load_steps(root: Path, mix: str, seed: int, curations: Sequence[str] = tuple
     return join_steps({name: read_table(open_draw(root, mix, seed, name).steps).to_pandas() for name in curations})
 
 
-def load_comparison(root: Path, mix: str, seed: int) -> pd.DataFrame:
-    """The strategies compared in one pool draw: pairs left after each step, English's share, t and p."""
-    return pd.read_csv(PoolFiles(Paths(root).curation(mix, seed)).comparison, index_col="strategy")
-
-
 # ---------------------------------------------------------------------- grading
 
 

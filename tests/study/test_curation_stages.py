@@ -32,7 +32,6 @@ from mc2lib.study.curation_stages import (
     explain_text,
     grade_curation,
     grade_languages,
-    load_comparison,
     load_counts,
     load_steps,
     match_pools,
@@ -41,9 +40,9 @@ from mc2lib.study.curation_stages import (
     used_mixes,
 )
 from mc2lib.study.metadata_stage import build_metadata, load_metadata
+from tests.engine.in_turn import run_in_turn
 from tests.oracles.curation import curate as curate_slowly
 from tests.oracles.matching import find_entries
-from tests.pipeline.curate.test_curate_pool import run_in_turn
 from tests.study.test_metadata_stage import make_study
 
 REAL = json.loads((Path(__file__).parents[1] / "recipe" / "curation" / "texts.json").read_text(encoding="utf-8"))
@@ -199,7 +198,7 @@ def test_steps_add_up(study: Path):
     assert (steps["rows of the pool"] == PAIRS).all() and list(steps.index) == list(STRATEGIES)
     assert steps.loc["english", "not in English"] == -PAIRS // 2 and steps.loc["merged", "not in English"] == 0
     assert steps.loc["raw", "kept"] == PAIRS // 2  # two texts an image
-    comparison = load_comparison(study, "base", 0)
+    comparison = pd.read_csv(Paths(study).curation("base", 0) / "strategies.csv", index_col="strategy")
     assert comparison["kept"].to_dict() == steps["kept"].to_dict() and comparison.loc["english", "english_share"] == 1
 
 

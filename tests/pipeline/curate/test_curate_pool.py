@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +28,7 @@ from filelock import FileLock
 from PIL import Image
 
 from mc2lib.commands.command_line import main
-from mc2lib.engine import shard_runs
 from mc2lib.engine.lock import claim
-from mc2lib.engine.tasks import _attempt
 from mc2lib.errors import InputError, RunError
 from mc2lib.hashing import mix
 from mc2lib.io import column_files
@@ -70,6 +67,8 @@ from tests.pools import (
     write_tar,
     write_wat,
 )
+
+pytestmark = pytest.mark.usefixtures("in_turn")
 
 HERE = Machine(processes=1, checkpoint_seconds=1)
 PARAMS = CuratePool(t_en=3)
@@ -141,27 +140,6 @@ def metadata(tmp_path: Path) -> Path:
 @pytest.fixture
 def pool(tmp_path: Path) -> Path:
     return write_pool(tmp_path / "pool")
-
-
-def run_in_turn(function, tasks, machine, *, describe=None):
-    """An engine without workers, which start slowly; `workers` below is the real one."""
-    for number, task in enumerate(tasks):
-        yield number, _attempt(function, task, (describe or str)(task))
-
-
-@pytest.fixture(autouse=True)
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Runs have no workers, unless the test is marked `usefixtures("workers")`."""
-    cores = pa.cpu_count()
-    if "workers" not in request.fixturenames:
-        monkeypatch.setattr(shard_runs, "run_tasks", run_in_turn)
-    yield
-    pa.set_cpu_count(cores)
-
-
-@pytest.fixture
-def workers() -> None:
-    """Asks for the real engine."""
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import signal
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,16 +35,18 @@ from mc2lib.pipeline.curate.image_hashing import HASHED
 from mc2lib.recipe.curation.pair_ids import image_ids
 from mc2lib.recipe.curation.perceptual_hash import near_duplicates
 from mc2lib.schemas import POOL
+from tests.engine.in_turn import run_in_turn
 from tests.pipeline.curate.test_curate_pool import (
     HERE,
     read_curated,
     recipe,
     result_bytes,
-    run_in_turn,
     start,
     write_metadata,
 )
 from tests.pools import write_commonpool, write_img2dataset, write_tar
+
+pytestmark = pytest.mark.usefixtures("in_turn")
 
 PARAMS = CuratePool(t_en=3, language="lid", duplicates="near")
 TEXTS = [
@@ -52,21 +54,6 @@ TEXTS = [
     "There is a red cat in the house",
     "A dog and a horse outside",
 ]
-
-
-@pytest.fixture(autouse=True)
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Runs have no workers, unless the test is marked `usefixtures("workers")`."""
-    cores = pa.cpu_count()
-    if "workers" not in request.fixturenames:
-        monkeypatch.setattr(shard_runs, "run_tasks", run_in_turn)
-    yield
-    pa.set_cpu_count(cores)
-
-
-@pytest.fixture
-def workers() -> None:
-    """Asks for the real engine."""
 
 
 def draw(number: int, format: str = "PNG", side: int = 64, blot: int = 0) -> bytes:

@@ -19,7 +19,8 @@ from mc2lib.params import CuratePool
 from mc2lib.pipeline.curate.curate_pool import curate_pool
 from mc2lib.pipeline.curate.explanation import explain
 from mc2lib.schemas import METADATA, POOL
-from tests.pipeline.curate.test_curate_pool import HERE, recipe, run_in_turn
+from tests.engine.in_turn import run_in_turn
+from tests.pipeline.curate.test_curate_pool import HERE, recipe
 
 ENTRIES = {"en": ["cat", "dog", "red cat", "bird", "fish", "0", "the"], "de": ["Katze", "Hund", "rot", "Fisch"]}
 WORDS = {
