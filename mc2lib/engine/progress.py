@@ -94,6 +94,8 @@ class Progress:
         seconds = max(now - self._began, 1e-9)
         left = int(seconds / self.fresh_done * max(self.total - self.done, 0)) if self.fresh_done else 0
         amount = f" | {self.amount:,} {self.unit}" if self.unit else ""
+        if self.done and not self.fresh_done:
+            return f"{self.step} {self.done:,}/{self.total:,} {self.items}{amount} | from an earlier run{self.note}"
         rate = f"{self.fresh / seconds:,.0f} {self.unit or self.items}/s"
         clock = f"{left // 3600:d}:{left // 60 % 60:02d}:{left % 60:02d}"
         return f"{self.step} {self.done:,}/{self.total:,} {self.items}{amount} | {rate} | {clock} left{self.note}"

@@ -44,8 +44,8 @@ def test_what_was_there_already_takes_no_part_in_the_rate() -> None:
     assert found == ["match 99/100 shards | 9,900 pairs | 10 pairs/s | 0:00:10 left"]
 
 
-def test_nothing_done_afresh_says_no_time() -> None:
-    assert lines([0, 10], [(2, 5, False)], total=2) == ["match 2/2 shards | 5 pairs | 0 pairs/s | 0:00:00 left"]
+def test_where_nothing_is_done_afresh_there_is_no_rate() -> None:
+    assert lines([0, 10], [(2, 5, False)], total=2) == ["match 2/2 shards | 5 pairs | from an earlier run"]
 
 
 def test_a_terminal_gets_a_bar_that_ends_its_line() -> None:
