@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 
 from mc2lib.params import Machine, Params
 
@@ -29,3 +30,22 @@ def count_gpus() -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def available_memory() -> int | None:
+    """Bytes that this process may still use without swapping; None where the system does not say.
+
+    On Linux, the smaller of the machine's available memory and what is left of the control group's limit.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = (group / "memory.max").read_text(encoding="ascii").strip()
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+    except OSError:
+        return found
+    return found if limit == "max" else max(0, min(found, int(limit) - used))

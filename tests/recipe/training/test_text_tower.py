@@ -65,9 +65,7 @@ def test_checkpointed_activations_change_no_gradient():
     torch.testing.assert_close(*gradients)
 
 
-@pytest.mark.parametrize(
-    "other", [{"pool_type": "argmax"}, {"no_causal_mask": True}, {"embed_cls": True}]
-)
+@pytest.mark.parametrize("other", [{"pool_type": "argmax"}, {"no_causal_mask": True}, {"embed_cls": True}])
 def test_another_kind_of_tower_keeps_its_own_forward(other):
     text = build({**TEXT, **other})
     assert not can_read_ends_only(text) and "forward" not in vars(text)
