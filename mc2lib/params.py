@@ -218,15 +218,15 @@ class Arm:
     seen: float | Literal["1/english_share", "1/english_share - 1"]  # pairs a step, in units of batch_size
     tokenizer: Tokenizer = "gemma"
     mix: str = "base"
-    steps: float = 1.0  # in units of training.steps
+    steps: float | Literal["1/english_share"] = 1.0  # in units of training.steps
     context_length: int | None = None  # tokens; None is training.context_length
 
     def check(self, place: str) -> None:
         """Raise InputError unless the arm sees something."""
-        if isinstance(self.seen, float) and self.seen <= 0:
-            raise InputError(place, f"seen is {self.seen}", "Write a number above zero.")
-        if not 0 < self.steps < float("inf"):
-            raise InputError(place, f"steps is {self.steps}", "Write a number above zero.")
+        for name in ("seen", "steps"):
+            value = getattr(self, name)
+            if isinstance(value, float) and not 0 < value < float("inf"):
+                raise InputError(place, f"{name} is {value}", "Write a number above zero.")
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,13 @@ def mc2_convnext_tiny(pretrained: bool = False, **kwargs: Any) -> ConvNeXt:
 @register_model
 def mc2_convnext_small(pretrained: bool = False, **kwargs: Any) -> ConvNeXt:
     """The laptop study's small image tower."""
-    return _convnext((1, 2, 1, 1), (32, 64, 128, 256), **kwargs)
+    return _convnext((1, 2, 1, 1), (16, 32, 64, 128), **kwargs)
 
 
 @register_model
 def mc2_convnext_large(pretrained: bool = False, **kwargs: Any) -> ConvNeXt:
     """The laptop study's large image tower."""
-    return _convnext((1, 2, 1, 1), (48, 96, 192, 320), **kwargs)
+    return _convnext((1, 2, 1, 1), (24, 48, 96, 192), **kwargs)
 
 
 def _convnext(depths: tuple[int, ...], dims: tuple[int, ...], **kwargs: Any) -> ConvNeXt:
