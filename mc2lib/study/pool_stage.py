@@ -30,6 +30,10 @@ from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, 
 from mc2lib.study.sources import STYLES
 
 BYTES_PER_PAIR = 200  # of a pool draw on disk, measured, with a margin
+FALLBACK = "en"  # of an interface text that is not translated
+#: Marks that pages use as decoration and no style draws as a concept; their CLDR names fit any image. The order is that
+#: of their frequency in a pool.
+MARKS = "•→←▼▲↑↓●■○…|*+/?!€$%"
 CLAUSE = re.compile(r"[^,;:.!?،؛。、，；：។၊။፣፤።]+")
 
 
@@ -183,9 +187,8 @@ def draw_pools(root: Path, params: Params) -> pd.DataFrame:
     drawn = set(drawings["concept"])
     captions = {concept: caption for concept, caption in captions.items() if concept in drawn}
     books = {language: load_phrasebook(root, language) for language in params.languages}
-    endonyms = load_endonyms(root, params)
     jobs = [(mix, seed) for mix in mixes for seed in params.seeds]
-    draw = partial(_draw_one, root, params, captions, drawings, books, endonyms)
+    draw = partial(_draw_one, root, params, captions, drawings, books)
     return pd.DataFrame(map_tasks(draw, jobs, params.machine))
 
 
@@ -195,7 +198,6 @@ def _draw_one(
     captions: Mapping[str, Mapping[str, Caption]],
     drawings: pd.DataFrame,
     books: Mapping[str, Phrasebook],
-    endonyms: Sequence[str],
     job: tuple[str, int],
 ) -> dict[str, Any]:
     mix, seed = job
@@ -203,7 +205,7 @@ def _draw_one(
     split = split_concepts(captions, params.pool.concepts, params.pool.held_out_share, seed)
     train, test = _split_drawings(drawings, split, params)
     images = {concept: rows["image"].tolist() for concept, rows in train.groupby("concept", sort=True)}
-    pairs, truth = draw_pairs(split, captions, images, books, endonyms, params.pool, mix, seed)
+    pairs, truth = draw_pairs(split, captions, images, books, params.pool, mix, seed)
     folder = paths.pool(mix, seed)
     write_table(pairs, folder / "pairs-00000.parquet", POOL)
     write_table(truth, folder / "truth.parquet", TRUTH)
@@ -262,7 +264,7 @@ def _write_evaluation(
 
 
 def load_phrasebook(root: Path, language: str) -> Phrasebook:
-    """Load the clauses (UDHR), territory names and qualifier pattern (CLDR) of one language.
+    """Load the clauses (UDHR), names and pattern (CLDR) and interface texts of one language.
 
     Args:
         root: the study's folder; data/sources must be there.
@@ -281,7 +283,23 @@ def load_phrasebook(root: Path, language: str) -> Phrasebook:
         for code, name in sorted(names["territories"].items())
         if len(code) == 2 and code.isalpha() and code not in ("QO", "EU", "EZ", "UN", "ZZ")
     )
-    return Phrasebook(language, clauses, territories, names["localeDisplayNames"]["localePattern"], spaced(language))
+    annotations = read_json(sources / "annotations" / f"{language}.json")
+    return Phrasebook(
+        language,
+        clauses,
+        territories,
+        names["localeDisplayNames"]["localePattern"],
+        spaced(language),
+        _interface_texts(sources, language),
+        tuple(annotations[mark]["tts"][0] for mark in MARKS if mark in annotations),
+    )
+
+
+def _interface_texts(sources: Path, language: str) -> tuple[str, ...]:
+    """The interface texts on a language's pages, each once: where one is not translated, pages show it in English."""
+    texts = read_json(sources / "interface.json")
+    shown = texts[FALLBACK] | {name: text for name, text in texts.get(language, {}).items() if name in texts[FALLBACK]}
+    return tuple(dict.fromkeys(shown.values()))
 
 
 def _clauses(text: str) -> Iterator[str]:
@@ -289,17 +307,6 @@ def _clauses(text: str) -> Iterator[str]:
         clause = " ".join(found.split())
         if len(clause) >= 8:
             yield clause
-
-
-def load_endonyms(root: Path, params: Params) -> list[str]:
-    """Load each language's name for itself (CLDR).
-
-    Args:
-        root: the study's folder; data/sources must be there.
-        params: languages.
-    """
-    sources = Paths(root).sources / "localenames"
-    return [read_json(sources / f"{language}.json")["languages"][language] for language in params.languages]
 
 
 def load_gallery(root: Path, concepts: int = 12) -> tuple[Any, list[str], list[str]]:
