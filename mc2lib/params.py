@@ -42,6 +42,7 @@ class Noise:
     boilerplate: float
     wrong_concept: float
     wrong_language: float
+    uninformative: float = 0.0  # a generic phrase that fits any image, as in the head of web pools
 
     def check(self, place: str) -> None:
         """Raise InputError unless the shares leave room for clean pairs."""

@@ -56,7 +56,7 @@ def test_values_are_typed() -> None:
     assert params.arms["small-english"] == Arm("small", "english", "english", 1.0, "gemma", "base")
     assert params.arms["small-worldwide-scaled"].seen == "1/english_share"
     assert params.arms["small-other"].seen == "1/english_share - 1"
-    assert params.pool.mixes["clean"] == Noise(0.04, 0.04, 0.04, 0.03)
+    assert params.pool.mixes["stress"] == Noise(0.08, 0.08, 0.08, 0.06, 0.4)
     assert params.languages[0] == "en" and isinstance(params.languages, tuple)
     assert type(params.pool.pairs) is int and type(params.training.learning_rate) is float
 
@@ -139,7 +139,7 @@ def test_params_are_frozen() -> None:
         ("pool.mixes.base.boilerplate", 0.9, r"params.pool.mixes.base: shares sum to"),
         ("pool.mixes.base.boilerplate", -0.1, r"params.pool.mixes.base"),
         ("arms.raw.tower", "smal", r"params.arms.raw: no tower 'smal'. Did you mean 'small'\?"),
-        ("arms.raw.mix", "clan", r"no mix 'clan'. Did you mean 'clean'\?"),
+        ("arms.raw.mix", "stres", r"no mix 'stres'. Did you mean 'stress'\?"),
         ("arms.raw.curation", "mergd", r"'mergd' is not allowed. Did you mean 'merged'\?"),
         ("arms.raw.seen", "twice", r"params.arms.raw.seen: 'twice' is neither"),
         ("arms.raw.seen", 0, r"seen is 0.0. Write a number above zero"),
