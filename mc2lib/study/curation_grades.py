@@ -215,6 +215,12 @@ def _share(part: int, whole: int) -> float:
 # ---------------------------------------------------------------------- for the notebook
 
 
+def load_grades(root: Path, mix: str) -> pd.DataFrame:
+    """The grades of one mix, all seeds, as the balance stage wrote them: see `grade_pairs` and `grade_thresholds`."""
+    table = pd.read_csv(Paths(root).results / "curation.csv")
+    return table[table["mix"] == mix].reset_index(drop=True)
+
+
 def grade_languages(root: Path, mix: str, seed: int, curation: str) -> pd.DataFrame:
     """What one way to curate did to each kind of noise in each language.
 
