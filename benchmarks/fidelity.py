@@ -32,7 +32,7 @@ from mc2lib.recipe.curation.index import build_index
 from mc2lib.recipe.curation.match import match
 from mc2lib.recipe.metadata.words import count_words, split_clauses
 from mc2lib.recipe.pool.texts import Draws, write_file_name
-from mc2lib.study.curation_stages import grade_languages
+from mc2lib.study.curation_grades import grade_languages
 from mc2lib.study.metadata_stage import load_metadata
 from tests.oracles.matching import find_entries
 

@@ -16,7 +16,14 @@ from mc2lib.sections import build, require_positive, require_share
 
 Curation = Literal["raw", "english", "english_metadata", "merged", "isolated_t_en", "isolated"]
 Languages = Literal["english", "other", "all"]
+Shares = Literal["own", "recipe"]
 Tokenizer = Literal["gemma", "pool", "bytes"]
+
+#: Ways to curate that cannot be subsampled to the recipe's language shares, and why.
+HAS_NO_EQUAL_SHARES: dict[str, str] = {
+    "english": "'english' keeps English pairs only",
+    "isolated": "'isolated' is the recipe, and has its shares already",
+}
 
 
 @dataclass(frozen=True)
@@ -119,10 +126,14 @@ class CurationParams(MatchRules):
     lid_confidence: float
     t_en: int  # matches per entry above which an English entry is head
     lid_engine: Literal["compiled", "fasttext"] = "compiled"  # who answers: this library, or the fasttext package
+    equal_shares: tuple[Curation, ...] = ()  # ways whose pairs are also subsampled to the recipe's language shares
 
     def check(self, place: str) -> None:
-        """Raise InputError unless the threshold is above zero."""
+        """Raise InputError unless the threshold is above zero and equal shares can be taken from what is listed."""
         require_positive(place, t_en=self.t_en)
+        for way in self.equal_shares:
+            if way in HAS_NO_EQUAL_SHARES:
+                raise InputError(f"{place}.equal_shares", HAS_NO_EQUAL_SHARES[way], f"Remove {way}.")
 
 
 @dataclass(frozen=True)
@@ -221,13 +232,17 @@ class Arm:
     mix: str = "base"
     steps: float | Literal["1/english_share"] = 1.0  # in units of training.steps
     context_length: int | None = None  # tokens; None is training.context_length
+    shares: Shares = "own"  # of the languages: as its curation left them | the recipe's, by subsampling
 
     def check(self, place: str) -> None:
-        """Raise InputError unless the arm sees something."""
+        """Raise InputError unless the arm sees something, and has shares of several languages if it equals them."""
         for name in ("seen", "steps"):
             value = getattr(self, name)
             if isinstance(value, float) and not 0 < value < float("inf"):
                 raise InputError(place, f"{name} is {value}", "Write a number above zero.")
+        if self.shares == "recipe" and (self.languages != "all" or self.curation in HAS_NO_EQUAL_SHARES):
+            reason = HAS_NO_EQUAL_SHARES.get(self.curation, "it does not train on all languages")
+            raise InputError(f"{place}.shares", f"cannot be recipe: {reason}", "Leave `shares` out.")
 
 
 @dataclass(frozen=True)
@@ -324,6 +339,9 @@ class Params:
                 raise InputError(f"{place}.arms.{name}", f"no tower '{arm.tower}'", nearest(arm.tower, self.towers))
             if arm.mix not in self.pool.mixes:
                 raise InputError(f"{place}.arms.{name}", f"no mix '{arm.mix}'", nearest(arm.mix, self.pool.mixes))
+            if arm.shares == "recipe" and arm.curation not in self.curation.equal_shares:
+                fault = f"shares: recipe, and curation.equal_shares does not list {arm.curation}"
+                raise InputError(f"{place}.arms.{name}", fault, f"Add {arm.curation} to curation.equal_shares.")
         for table, rows in self.tables.items():
             for row in rows:
                 if row not in self.arms:

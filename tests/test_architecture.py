@@ -335,9 +335,12 @@ def test_arms_are_written_once() -> None:
 
 
 def test_matching_runs_again_where_a_number_of_it_changes() -> None:
-    """All of `curation` but the thresholds shapes matches; balance tracks the section whole."""
+    """All of `curation` but the thresholds and what follows them shapes matches; balance tracks the section whole."""
     fields = {f"curation.{field.name}" for field in dataclasses.fields(CurationParams)}
-    assert set(stages()["match"]["params"]) == {"seeds", "languages", *fields} - {"curation.t_en"}
+    assert set(stages()["match"]["params"]) == {"seeds", "languages", *fields} - {
+        "curation.t_en",
+        "curation.equal_shares",
+    }
     assert "curation" in stages()["balance"]["params"]
 
 

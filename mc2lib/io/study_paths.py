@@ -47,9 +47,10 @@ class Paths:
         """One pool draw, curated by all strategies: a folder as `make curate` writes it."""
         return self.curations / mix / str(seed)
 
-    def curated(self, mix: str, seed: int, curation: str) -> Path:
-        """One curated pool (CURATED)."""
-        return self.root / "data" / "curated" / mix / str(seed) / f"{curation}.parquet"
+    def curated(self, mix: str, seed: int, curation: str, shares: str = "own") -> Path:
+        """One curated pool (CURATED); with `shares` "recipe" its subsample with the recipe's language shares."""
+        name = curation if shares == "own" else f"{curation}-shares"
+        return self.root / "data" / "curated" / mix / str(seed) / f"{name}.parquet"
 
     def run(self, arm: str, seed: int) -> Path:
         """One training run: weights.safetensors, model.json, log.csv, checkpoint.pt."""

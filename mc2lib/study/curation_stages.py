@@ -6,7 +6,8 @@ DVC tracks what follows from it: results/matches.csv, data/curated and results/t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mc2lib.engine.lock import claim
-from mc2lib.errors import InputError, nearest
+from mc2lib.engine.shard_runs import map_tasks
+from mc2lib.errors import InputError
 from mc2lib.hashing import key
 from mc2lib.hashing import mix as hash_ids
-from mc2lib.io.curated_pool import CuratedPool, PoolFiles, read_report
+from mc2lib.io.curated_pool import PoolFiles, count_values, read_report
 from mc2lib.io.files import atomic, read_table, write_table
 from mc2lib.io.lid_models import load_classifier, load_language_model, load_package_model
 from mc2lib.io.pools.open_pool import open_pool
@@ -33,8 +35,21 @@ from mc2lib.pipeline.curate.curate_pool import curate_strategies, match_pool
 from mc2lib.pipeline.curate.explanation import explain
 from mc2lib.pipeline.curate.funnel import join_steps
 from mc2lib.recipe.curation.language_id.lid import identify, identify_labels
+from mc2lib.recipe.curation.language_shares import count_equal_shares, draw_equal_shares, find_scarcest
 from mc2lib.recipe.curation.strategies import STRATEGIES
-from mc2lib.schemas import CURATED, POOL, TRUTH
+from mc2lib.recipe.training.budget import plan_arm
+from mc2lib.schemas import CURATED, POOL
+from mc2lib.study.curation_grades import (
+    WHOLE,
+    grade_pairs,
+    grade_thresholds,
+    open_draw,
+    read_kept,
+    read_truth,
+)
+
+#: An arm at equal language shares is refused if it would see each of its pairs more often than this.
+MOST_REPEATS = 8
 
 #: The lists that texts are matched with: English's; all languages' as one; each language's own.
 LISTS = ("english", "merged", "own")
@@ -179,55 +194,108 @@ def _in_order(table: pd.DataFrame, params: Params) -> pd.DataFrame:
 
 
 def balance_pools(root: Path, params: Params) -> pd.DataFrame:
-    """Balance and sample every pool draw each way; write data/curated (CURATED) and results/thresholds.csv.
+    """Balance and sample every pool draw each way; write data/curated (CURATED), thresholds.csv and curation.csv.
 
     Args:
         root: the study's folder; pool and metadata must be there. What `match_pools` did is not done again.
-        params: languages, seeds, arms and `t_en`.
+        params: languages, seeds, arms, `t_en` and the ways that arms train on at equal language shares.
 
     Returns:
         one row per (mix, seed, curation, language): pairs, then those left by each step (eligible,
         matched, drawn, kept), and the t and p they were balanced with.
 
     Raises:
-        InputError: a pool or its metadata are missing or broken.
+        InputError: a pool or its metadata are missing or broken; or an arm asks for equal language shares, and
+            its way to curate leaves too few pairs of a language.
     """
-    reports = []
+    reports, draws = [], _draws(params)
     with claim(Paths(root).curations):
-        for number, (mix, seed) in enumerate(_draws(params), 1):
-            print(f"pool {number}/{len(_draws(params))} | {mix} | seed {seed}", flush=True)
+        for number, (mix, seed) in enumerate(draws, 1):
+            print(f"pool {number}/{len(draws)} | {mix} | seed {seed}", flush=True)
             for outcome in curate_strategies(*_arguments(root, params, mix, seed)):
                 _refuse_quarantined(outcome.quarantined)
-                name = outcome.pool.strategy.name
-                write_table(read_kept(outcome.pool), Paths(root).curated(mix, seed, name), CURATED)
                 rows = outcome.languages[outcome.languages["eligible"] > 0]
-                reports.append(rows.assign(mix=mix, seed=seed, curation=name))
+                reports.append(rows.assign(mix=mix, seed=seed, curation=outcome.pool.strategy.name))
+        print("write data/curated, and grade it", flush=True)
+        grades = map_tasks(partial(_write_curated, root, params), draws, params.machine)
     columns = ["mix", "seed", "curation", "language", "pairs", "eligible", "matched", "drawn", "kept", "t", "p"]
     report = pd.concat(reports, ignore_index=True)[columns]
-    with atomic(Paths(root).results / "thresholds.csv") as temporary:  # the recipe's own, for the report
-        columns = ["mix", "seed", "language", "pairs", "kept", "t", "p"]
-        report.loc[report["curation"] == "isolated", columns].to_csv(temporary, index=False)
+    columns = ["mix", "seed", "language", "pairs", "kept", "t", "p"]  # the recipe's own, for the report
+    _write_result(root, "thresholds.csv", report.loc[report["curation"] == "isolated", columns])
+    _write_result(root, "curation.csv", pd.DataFrame([row for rows in grades for row in rows]))
     return report
 
 
-def read_kept(pool: CuratedPool) -> pa.Table:
-    """The pairs that a strategy kept in its offline draw, all shards together (CURATED), by pair id."""
-    paths = [pool.curated(name, 0) for name in read_report(pool)["shards"]]
-    return pa.concat_tables([read_table(path, CURATED) for path in paths]).sort_by("pair_id")
+def _write_result(root: Path, name: str, table: pd.DataFrame) -> None:
+    with atomic(Paths(root).results / name) as temporary:
+        table.to_csv(temporary, index=False)
 
 
-def open_draw(root: Path, mix: str, seed: int, curation: str) -> CuratedPool:
-    """A pool draw as one strategy curated it.
+def _write_curated(root: Path, params: Params, draw: tuple[str, int]) -> list[dict[str, Any]]:
+    """Write the curated pools of one pool draw, all shards together, and grade them.
+
+    Returns:
+        rows of results/curation.csv: the pool's, then one per way to curate, each followed by that of its pairs at
+        equal language shares where an arm of this mix asks for such.
+    """
+    mix, seed = draw
+    paths, pools = Paths(root), {name: open_draw(root, mix, seed, name) for name in STRATEGIES}
+    truth = read_truth(root, mix, seed, pools["raw"])
+    wanted = _count_languages(read_kept(pools["isolated"]))
+    rows = [{"curation": WHOLE, **grade_pairs(truth, np.arange(len(truth.pair_ids)))}]
+    for name, pool in pools.items():
+        kept, looked_at = read_kept(pool), pool.strategy.eligible
+        write_table(kept, paths.curated(mix, seed, name), CURATED)
+        rows.append({"curation": name, **grade_pairs(truth, truth.find(kept), looked_at), **grade_thresholds(pool)})
+        if name in _ways_to_equal(params, mix):
+            refuse_scarce(params, mix, seed, name, _count_languages(kept), wanted)
+            languages = kept["language"].combine_chunks()
+            kept = kept.filter(pa.array(draw_equal_shares(kept["pair_id"].to_numpy(), languages, wanted, seed)))
+            path = paths.curated(mix, seed, name, shares="recipe")
+            write_table(kept, path, CURATED)
+            rows.append({"curation": path.stem, **grade_pairs(truth, truth.find(kept)), **grade_thresholds(pool)})
+    return [{"mix": mix, "seed": seed, **row} for row in rows]
+
+
+def _ways_to_equal(params: Params, mix: str) -> tuple[str, ...]:
+    """The ways to curate whose pairs are also written at equal language shares: those listed, where an arm asks."""
+    asked = any(arm.shares == "recipe" and arm.mix == mix for arm in params.arms.values())
+    return params.curation.equal_shares if asked else ()
+
+
+def _count_languages(pairs: pa.Table) -> dict[str, int]:
+    return count_values(pairs["language"])
+
+
+def refuse_scarce(
+    params: Params, mix: str, seed: int, way: str, pairs: Mapping[str, int], wanted: Mapping[str, int]
+) -> None:
+    """Refuse an arm whose pairs at equal language shares are too few: seen more than MOST_REPEATS times each.
+
+    Args:
+        params: the study.
+        mix, seed: of the pool draw.
+        way: to curate.
+        pairs: that it kept, by language.
+        wanted: the recipe's, by language.
 
     Raises:
-        InputError: there is no such strategy, or the draw is not curated here.
+        InputError: names the arm, the language that is scarce, and what to do.
     """
-    if curation not in STRATEGIES:
-        raise InputError("curation", f"no strategy '{curation}'", nearest(curation, STRATEGIES))
-    pool = CuratedPool(Paths(root).curation(mix, seed), STRATEGIES[curation])
-    if not pool.report.exists():
-        raise InputError(str(pool), "not curated here", "Run `dvc repro --force --single-item balance`.")
-    return pool
+    left = sum(count_equal_shares(pairs, wanted).values())
+    share = wanted.get("en", 0) / max(1, sum(wanted.values()))
+    for name, arm in params.arms.items():
+        if (arm.mix, arm.curation, arm.shares) != (mix, way, "recipe"):
+            continue
+        seen = plan_arm(params, name, share or 1.0).seen_pairs
+        if left * MOST_REPEATS < seen:
+            scarce = find_scarcest(pairs, wanted)
+            fault = (
+                f"'{way}' keeps {pairs.get(scarce, 0):,} pairs in {scarce} (seed {seed}), which leaves {left:,} at "
+                f"the recipe's language shares; the arm sees {seen:,}, each more than {MOST_REPEATS} times"
+            )
+            remedy = f"Remove the arm, or its `shares`; or draw more pairs, or leave {scarce} out of `languages`."
+            raise InputError(f"params.yaml: arms.{name}", fault, remedy)
 
 
 def load_counts(root: Path, mix: str, seed: int, curation: str) -> pd.DataFrame:
@@ -257,64 +325,7 @@ def load_steps(root: Path, mix: str, seed: int, curations: Sequence[str] = tuple
     return join_steps({name: read_table(open_draw(root, mix, seed, name).steps).to_pandas() for name in curations})
 
 
-# ---------------------------------------------------------------------- grading
-
-
-def grade_curation(root: Path, mix: str, seed: int) -> pd.DataFrame:
-    """What curation did to each kind of noise: the one place where the pool's truth is read.
-
-    Returns:
-        one row per (curation, noise): `before` and `after`, the kind's share of the pool and of the
-        curated pool, and `survived`, the share of its eligible pairs that was kept.
-    """
-    pairs = _read_truth(root, mix, seed)
-    rows = []
-    for curation in STRATEGIES:
-        pool = open_draw(root, mix, seed, curation)
-        eligible = pairs[pairs["language"] == "en"] if pool.strategy.eligible == "english" else pairs
-        curated = eligible[np.isin(eligible["pair_id"], read_kept(pool)["pair_id"].to_numpy())]
-        before = eligible["noise"].value_counts()
-        after = curated["noise"].value_counts().reindex(before.index, fill_value=0)
-        rows.append(
-            pd.DataFrame(
-                {
-                    "curation": curation,
-                    "noise": before.index,
-                    "before": (before / before.sum()).to_numpy(),
-                    "after": (after / max(after.sum(), 1)).to_numpy(),
-                    "survived": (after / before).to_numpy(),
-                }
-            ).sort_values("noise")
-        )
-    return pd.concat(rows, ignore_index=True)
-
-
-def grade_languages(root: Path, mix: str, seed: int, curation: str) -> pd.DataFrame:
-    """What one way to curate did to each kind of noise in each language.
-
-    Args:
-        curation: any but raw and english, which do not look at every pair.
-
-    Returns:
-        one row per (language, noise): pairs of that kind, and how many of them `matched` and were `kept`.
-    """
-    pool = open_draw(root, mix, seed, curation)
-    if pool.strategy.metadata == "none" or pool.strategy.eligible == "english":
-        raise InputError("curation", f"'{curation}' does not match every pair", "Choose another way.")
-    pairs = _read_truth(root, mix, seed)
-    matched = [read_table(pool.matches(name), columns=["pair_id"]) for name in read_report(pool)["shards"]]
-    pairs["matched"] = np.isin(pairs["pair_id"], pa.concat_tables(matched)["pair_id"].to_numpy())
-    pairs["kept"] = np.isin(pairs["pair_id"], read_kept(pool)["pair_id"].to_numpy())
-    grouped = pairs.groupby(["language", "noise"])
-    return grouped.agg(pairs=("pair_id", "size"), matched=("matched", "sum"), kept=("kept", "sum")).reset_index()
-
-
-def _read_truth(root: Path, mix: str, seed: int) -> pd.DataFrame:
-    """Every pair of a pool draw: pair_id, the language that curation went by, and its kind of noise."""
-    pool = open_draw(root, mix, seed, "raw")  # which keeps all pairs with their languages
-    tables = [read_table(pool.matches(name), columns=["pair_id", "language"]) for name in read_report(pool)["shards"]]
-    truth = read_table(Paths(root).pool(mix, seed) / "truth.parquet", TRUTH).select(["pair_id", "noise"])
-    return truth.to_pandas().merge(pa.concat_tables(tables).to_pandas(), on="pair_id")
+# ---------------------------------------------------------------------- looking at a draw
 
 
 def read_pool(root: Path, mix: str, seed: int) -> pa.Table:

@@ -14,6 +14,7 @@ from mc2lib.errors import InputError
 from mc2lib.io.files import atomic, write_json
 from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params
+from mc2lib.reporting.curation_summary import describe_curation
 from mc2lib.reporting.findings import Finding, decide_effects, mean_and_spread
 from mc2lib.reporting.headline import count_seen_pairs, describe_pixels, describe_thresholds
 from mc2lib.reporting.plots.ablation_plots import plot_arms, plot_effects, plot_languages, plot_sensitivity
@@ -96,6 +97,25 @@ def read_thresholds(root: Path) -> pd.DataFrame:
         raise InputError(str(path), f"not a table of thresholds ({error})", remedy) from error
 
 
+def read_curation(root: Path) -> pd.DataFrame:
+    """What curation did to the study's own pool, as `balance_pools` graded it: see results/curation.csv.
+
+    Empty where that file is not there, as with results that are older than it.
+
+    Raises:
+        InputError: the file is broken; the message names it and the stage to run.
+    """
+    path = Paths(Path(root)).results / "curation.csv"
+    if not path.exists():
+        return pd.DataFrame()
+    try:
+        table = pd.read_csv(path, dtype={"mix": str, "curation": str})
+        return table[table["mix"] == MIX].astype({"seed": np.int64, "pairs": np.int64})
+    except (ValueError, KeyError, UnicodeDecodeError) as error:
+        remedy = "Delete it. Run `dvc repro balance`."
+        raise InputError(str(path), f"not a table of curation ({error})", remedy) from error
+
+
 def _read_tidy(path: Path, remedy: str) -> pd.DataFrame:
     if not path.exists():
         raise InputError(str(path), "no such file", remedy)
@@ -144,6 +164,7 @@ def write_report(root: Path, params: Params) -> dict[str, Any]:
     summary = summarise_study(measures, controls, findings, thresholds, params)
     notes = [describe_pixels(measures, controls, order_arms(measures, params.table("main")))]
     notes.append(describe_thresholds(thresholds))
+    notes.append(describe_curation(read_curation(root)))
     _write_text(write_prose(measures, tables, findings, notes, params), paths.results / "report.md")
     write_json(summary, paths.results / "summary.json")
     return summary

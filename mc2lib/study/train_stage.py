@@ -104,9 +104,11 @@ def curated_shards(paths: Paths, params: Params, arm: str, seed: int) -> list[Pa
     Raises:
         InputError: they are not there.
     """
-    path = paths.curated(params.arms[arm].mix, seed, params.arms[arm].curation)
+    chosen = params.arms[arm]
+    path = paths.curated(chosen.mix, seed, chosen.curation, chosen.shares)
     if not path.exists():
-        raise InputError(str(path), "no such curated pool", "Run `dvc repro balance`.")
+        again = "" if chosen.shares == "own" else "--force --single-item "  # balance does not depend on the arms
+        raise InputError(str(path), "no such curated pool", f"Run `dvc repro {again}balance`.")
     return [path]
 
 

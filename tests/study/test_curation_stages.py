@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+import statistics
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import ruamel.yaml
 
 from mc2lib.engine import shard_runs
 from mc2lib.engine.tasks import run_tasks
@@ -23,6 +26,7 @@ from mc2lib.io.curated_pool import PoolFiles, read_report
 from mc2lib.io.study_paths import Paths
 from mc2lib.recipe.curation.strategies import STRATEGIES
 from mc2lib.schemas import CURATED, METADATA, POOL, TRUTH
+from mc2lib.study.curation_grades import grade_languages, load_grades, open_draw, rank_concepts
 from mc2lib.study.curation_stages import (
     LISTS,
     balance_pools,
@@ -30,13 +34,11 @@ from mc2lib.study.curation_stages import (
     compare_lid_engines,
     count_matched,
     explain_text,
-    grade_curation,
-    grade_languages,
     load_counts,
     load_steps,
     match_pools,
-    open_draw,
     read_pool,
+    refuse_scarce,
     used_mixes,
 )
 from mc2lib.study.metadata_stage import build_metadata, load_metadata
@@ -45,8 +47,10 @@ from tests.oracles.curation import curate as curate_slowly
 from tests.oracles.matching import find_entries
 from tests.study.test_metadata_stage import make_study
 
+YAML = ruamel.yaml.YAML(typ="safe", pure=True)
 REAL = json.loads((Path(__file__).parents[1] / "recipe" / "curation" / "texts.json").read_text(encoding="utf-8"))
 PAIRS = 900
+CONCEPTS = tuple("cdefghijkl")
 
 
 def write_pool(root: Path, mixture: str, seed: int = 0, shards: int = 1, shuffle: bool = False) -> None:
@@ -69,8 +73,8 @@ def write_pool(root: Path, mixture: str, seed: int = 0, shards: int = 1, shuffle
     truth = pa.table(
         {
             "pair_id": pool["pair_id"],
-            "concept": ["c"] * PAIRS,
-            "style": ["noto"] * PAIRS,
+            "concept": np.array(CONCEPTS)[np.minimum(mix(numbers, 3) % 16, mix(numbers, 4) % 16) % len(CONCEPTS)],
+            "style": np.array(["noto", "twemoji", "openmoji"])[mix(numbers, 5) % 3],
             "form": ["name"] * PAIRS,
             "noise": np.where(noisy, "file_name", "none"),
         },
@@ -107,9 +111,20 @@ def engine() -> Iterator[None]:
     pa.set_cpu_count(cores)
 
 
+def ask_for_equal_shares(root: Path, *ways: str) -> None:
+    """Add an arm per way to params.yaml that trains on it at the recipe's language shares."""
+    study = YAML.load((root / "params.yaml").read_text(encoding="utf-8"))
+    arm = study["arms"]["merged"]
+    study["arms"] |= {f"{way}-equal": {**arm, "curation": way, "shares": "recipe"} for way in ways}
+    study["curation"]["equal_shares"] = list(ways)
+    with (root / "params.yaml").open("w", encoding="utf-8") as file:
+        YAML.dump(study, file)
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_study(tmp_path_factory.mktemp("study"))
+    ask_for_equal_shares(root, "merged", "raw")
     params = load_params(root)
     build_metadata(root, params)
     write_pools(root)
@@ -205,6 +220,7 @@ def test_steps_add_up(study: Path):
 def test_nothing_depends_on_processes_shards_or_row_order(study: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(shard_runs, "run_tasks", run_tasks)
     root = make_study(tmp_path, processes=2)
+    ask_for_equal_shares(root, "merged", "raw")
     params = load_params(root)
     shutil.copytree(study / "data" / "metadata", root / "data" / "metadata")
     write_pools(root, shards=3, shuffle=True)
@@ -214,26 +230,147 @@ def test_nothing_depends_on_processes_shards_or_row_order(study: Path, tmp_path:
         for curation in STRATEGIES:
             path, other = (Paths(at).curated(mixture, 0, curation) for at in (root, study))
             assert path.read_bytes() == other.read_bytes(), (mixture, curation)
+    for name in ("merged-shares", "raw-shares"):
+        path, other = (Paths(at).curated("base", 0, "").parent / f"{name}.parquet" for at in (root, study))
+        assert path.read_bytes() == other.read_bytes(), name
+    assert (root / "results" / "curation.csv").read_bytes() == (study / "results" / "curation.csv").read_bytes()
 
 
-def test_grading_sees_the_file_names_go(study: Path):
-    grades = grade_curation(study, "base", 0).set_index(["curation", "noise"])
-    assert grades.loc[("raw", "file_name"), "before"] == pytest.approx(0.1)
+def grade_slowly(study: Path, ids: set[int], eligible: set[int]) -> dict[str, float]:
+    """Grades of some pairs of the pool, from their definitions, pair by pair."""
+    truth = pq.read_table(Paths(study).pool("base", 0) / "truth.parquet").to_pylist()
+    pool = {row["pair_id"]: row for row in read_pool(study, "base", 0).to_pylist()}
+    kept = [row for row in truth if row["pair_id"] in ids]
+    kept_names = [row for row in kept if row["noise"] == "file_name"]
+    of = {concept: [row for row in kept if row["concept"] == concept] for concept in {row["concept"] for row in truth}}
+    whole = Counter(row["concept"] for row in truth)
+    ranked = sorted(of, key=lambda concept: (-whole[concept], concept))
+    counts = [len(of[concept]) for concept in ranked]
+    styles = [len({row["style"] for row in of[concept]}) for concept in ranked]
+    differences = sum(abs(a - b) for a in counts for b in counts)
+    looked_at = [row for row in truth if row["pair_id"] in eligible]
+    return {
+        "pairs": len(kept),
+        "english_share": sum(pool[row["pair_id"]]["language"] == "en" for row in kept) / len(kept),
+        "noise_share": len(kept_names) / len(kept),
+        "file_name_share": len(kept_names) / len(kept),
+        "file_name_kept": len(kept_names) / sum(row["noise"] == "file_name" for row in looked_at),
+        "clean_kept": (len(kept) - len(kept_names)) / sum(row["noise"] == "none" for row in looked_at),
+        "concepts": sum(count > 0 for count in counts),
+        "median_pairs": statistics.median(counts),
+        "top_tenth_share": counts[0] / len(kept),  # of ten concepts
+        "tail_third_share": sum(counts[-3:]) / len(kept),
+        "gini": differences / (2 * len(counts) * sum(counts)),
+        "drawings": sum(styles),
+        "median_drawings": statistics.median(styles),
+    }
+
+
+@pytest.mark.parametrize("name", ["pool", *STRATEGIES, "merged-shares", "raw-shares"])
+def test_grades_are_those_of_the_definition(name: str, study: Path):
+    pool = read_pool(study, "base", 0)
+    english = set(pool.filter(pc.equal(pool["language"], "en"))["pair_id"].to_pylist())
+    kept = pool if name == "pool" else pq.read_table(Paths(study).curated("base", 0, "").parent / f"{name}.parquet")
+    everything = set(pool["pair_id"].to_pylist())
+    expected = grade_slowly(study, set(kept["pair_id"].to_pylist()), english if name == "english" else everything)
+    grades = load_grades(study, "base").set_index("curation").loc[name]
+    assert grades[list(expected)].to_dict() == pytest.approx(expected)
+    assert grades["concepts"] == len(CONCEPTS) and grades["seed"] == 0
+
+
+def test_grades_say_what_the_thresholds_came_to(study: Path):
+    grades = load_grades(study, "base").set_index("curation")
+    assert grades.loc[["pool", "raw", "raw-shares"], ["languages_t1", "tail_share"]].isna().all(axis=None)
+    report = pd.read_csv(study / "report.csv")
+    for name in ("merged", "isolated_t_en", "isolated"):
+        rows = report[(report["mix"] == "base") & (report["curation"] == name)]
+        assert grades.loc[name, "languages_t1"] == (rows["t"] == 1).sum()
+        assert grades.loc[name, "tail_share"] == pytest.approx(rows["p"].mean())
+
+
+def test_no_way_but_raw_keeps_a_file_name(study: Path):
+    grades = load_grades(study, "base").set_index("curation")
+    assert grades.loc["pool", "file_name_share"] == pytest.approx(0.1)
     for curation in set(STRATEGIES) - {"raw"}:
-        rows = grades.loc[curation]
         # no entry stands in IMG_0003.JPG: neither IMG_0003 nor JPG is a word
-        assert rows.loc["file_name", "survived"] == rows.loc["file_name", "after"] == 0 < rows.loc["none", "survived"]
-    assert grades.groupby("curation")[["before", "after"]].sum().to_numpy() == pytest.approx(1)
-    pool, curated = read_pool(study, "base", 0), pq.read_table(Paths(study).curated("base", 0, "merged"))
-    assert grades.loc["merged"]["survived"] @ grades.loc["merged"]["before"] == pytest.approx(len(curated) / len(pool))
+        assert grades.loc[curation, "file_name_kept"] == 0 < grades.loc[curation, "clean_kept"]
+
+
+def test_concepts_are_ranked_by_pairs_within_each_way(study: Path):
+    ranks = rank_concepts(study, "base", 0, ["isolated"])
+    assert list(dict.fromkeys(ranks["curation"])) == ["pool", "isolated"]
+    truth = pq.read_table(Paths(study).pool("base", 0) / "truth.parquet").to_pandas().set_index("pair_id")
+    kept = pq.read_table(Paths(study).curated("base", 0, "isolated"))["pair_id"].to_pylist()
+    for name, ids in (("pool", truth.index), ("isolated", kept)):
+        rows = ranks[ranks["curation"] == name]
+        assert rows["pairs"].tolist() == sorted(Counter(truth.loc[ids, "concept"]).values(), reverse=True)
+        assert rows["rank"].tolist() == list(range(1, 11)) and rows["share"].sum() == pytest.approx(1)
+
+
+# ---------------------------------------------------------------------- equal shares
+
+
+@pytest.mark.parametrize("way", ["merged", "raw"])
+def test_equal_shares_are_the_recipes_and_pairs_are_the_ways(way: str, study: Path):
+    recipe, own, equal = (
+        pq.read_table(path, schema=CURATED)
+        for path in (
+            Paths(study).curated("base", 0, "isolated"),
+            Paths(study).curated("base", 0, way),
+            Paths(study).curated("base", 0, way, shares="recipe"),
+        )
+    )
+    wanted, there, found = (Counter(table["language"].to_pylist()) for table in (recipe, own, equal))
+    size = min(there[language] / number for language, number in wanted.items()) * len(recipe)
+    assert 50 < len(equal) < len(own) and abs(len(equal) - size) <= len(wanted) / 2
+    for language, number in wanted.items():
+        assert abs(found[language] - size * number / len(recipe)) <= 0.5
+    rows = own.to_pylist()
+    assert all(row in rows for row in equal.to_pylist())
+    assert equal["pair_id"].to_pylist() == sorted(equal["pair_id"].to_pylist())
+
+
+def test_equal_shares_are_made_where_an_arm_asks_for_them(study: Path):
+    for mixture in used_mixes(load_params(study)):
+        made = {path.stem for path in Paths(study).curated(mixture, 0, "").parent.glob("*-shares.parquet")}
+        assert made == ({"merged-shares", "raw-shares"} if mixture == "base" else set())
+
+
+def test_an_arm_whose_language_is_scarce_is_refused_with_its_name(study: Path):
+    params = load_params(study)
+    wanted = {"en": 100, "de": 50, "ja": 50}
+    refuse_scarce(params, "base", 0, "merged", {"en": 50, "de": 25, "ja": 12}, wanted)  # 48 pairs, 192 seen: 4 times
+    message = (
+        r"arms\.merged-equal: 'merged' keeps 5 pairs in ja \(seed 3\), which leaves 20 .* the arm sees 192, each more "
+        r"than 8 times.*leave ja out"
+    )
+    with pytest.raises(InputError, match=message):
+        refuse_scarce(params, "base", 3, "merged", {"en": 50, "de": 25, "ja": 5}, wanted)
+    with pytest.raises(InputError, match="keeps 0 pairs in ja"):
+        refuse_scarce(params, "base", 0, "merged", {"en": 50, "de": 25}, wanted)
+    refuse_scarce(params, "base", 0, "english_metadata", {}, wanted)  # of which no arm asks for equal shares
+    refuse_scarce(params, "clean", 0, "merged", {}, wanted)
+
+
+def test_the_balance_stage_refuses_before_anything_is_trained(study: Path, tmp_path: Path):
+    root = make_study(tmp_path)
+    ask_for_equal_shares(root, "merged")
+    params = load_params(root)
+    for name in ("metadata", "pool"):
+        shutil.copytree(study / "data" / name, root / "data" / name)
+    long = dataclasses.replace(params, training=dataclasses.replace(params.training, steps=10_000))
+    with pytest.raises(InputError, match=r"arms\.merged-equal: 'merged' keeps \d+ pairs in .*the arm sees 320,000"):
+        balance_pools(root, long)
+    assert not (root / "results" / "curation.csv").exists()
 
 
 def test_grades_by_language_add_up_to_those_of_all(study: Path):
     grades = grade_languages(study, "base", 0, "isolated")
     assert set(grades["language"]) == {"en", "de", "ja"} and grades["pairs"].sum() == PAIRS
-    whole = grade_curation(study, "base", 0).set_index(["curation", "noise"]).loc["isolated"]
+    whole = load_grades(study, "base").set_index("curation").loc["isolated"]
     summed = grades.groupby("noise")[["pairs", "kept"]].sum()
-    assert (summed["kept"] / summed["pairs"]).to_dict() == pytest.approx(whole["survived"].to_dict())
+    survived = (summed["kept"] / summed["pairs"]).to_dict()
+    assert survived == pytest.approx({"none": whole["clean_kept"], "file_name": whole["file_name_kept"]})
     assert (grades["kept"] <= grades["matched"]).all() and (grades["matched"] <= grades["pairs"]).all()
     with pytest.raises(InputError, match="'english' does not match every pair"):
         grade_languages(study, "base", 0, "english")
@@ -352,5 +489,5 @@ def test_balancing_takes_up_what_matching_left_and_makes_what_is_gone(study: Pat
     assert {path: stamp for path, stamp in after.items() if path != gone} == {
         path: stamp for path, stamp in matched.items() if path != gone
     }
-    for path in Paths(study).curated("base", 0, "raw").parent.glob("*.parquet"):
+    for path in (Paths(study).curated("base", 0, name) for name in STRATEGIES):
         assert (Paths(root).curated("base", 0, path.stem)).read_bytes() == path.read_bytes()

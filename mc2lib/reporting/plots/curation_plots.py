@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
+from mc2lib.languages import language_name
+from mc2lib.reporting.curation_summary import EQUAL, POOL, RECIPE, WAYS, name_way
 from mc2lib.reporting.plots.style import axes
+
+#: Colour, mark and line of each way to curate, told apart without colour too; the recipe's is the strongest.
+_COLOURS = dict(zip(WAYS, [sns.color_palette("colorblind")[i] for i in (7, 1, 2, 3, 4, 0)], strict=True))
+_MARKS = dict(zip(WAYS, "osD^vP", strict=True))
+_LINES = dict(zip(WAYS, ("-", "--", "-.", ":", "--", "-"), strict=True))
+_PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
 
 def plot_match_rates(rates: pd.DataFrame) -> Figure:
@@ -95,36 +104,105 @@ def plot_language_shares(report: pd.DataFrame) -> Figure:
     frame = report.copy()
     for column in ("pairs", "kept"):
         frame[column] = frame[column] / frame.groupby("curation")[column].transform("sum")
-    figure, (ax,) = axes(8.0, 3.4)
-    frame = frame[frame["kept"] > 0]
-    sns.stripplot(frame, x="language", y="kept", hue="curation", jitter=False, size=5, alpha=0.85, ax=ax)
     # the ways that look at every pair give the pool's shares, and those are the lowest
-    pool = frame.loc[frame.groupby("language")["pairs"].idxmin()]
-    ax.scatter(pool["language"], pool["pairs"], marker="_", s=90, color="black", label="pool", zorder=5)
-    ax.set(yscale="log", xlabel="", ylabel="share of pairs")
-    ax.tick_params(axis="x", labelsize=8)
+    pool = frame.groupby("language")["pairs"].min().sort_values(ascending=False)
+    place = {language: number for number, language in enumerate(pool.index)}
+    figure, (ax,) = axes(8.0, 1.2 + 0.23 * len(pool))
+    for way in _order_ways(frame["curation"]):
+        rows = frame[(frame["curation"] == way) & (frame["kept"] > 0)]
+        look = {"label": name_way(way), "color": _COLOURS[way], "marker": _MARKS[way]}
+        ax.scatter(rows["kept"], rows["language"].map(place), s=34, zorder=3, **look)
+    ax.scatter(pool, range(len(pool)), marker="|", s=120, color="black", label="pool", zorder=4)
+    ax.set_yticks(range(len(pool)), [language_name(language) for language in pool.index])
+    ax.set(xscale="log", xlabel="share of pairs")
+    ax.xaxis.set_major_formatter(_PERCENT)
+    ax.invert_yaxis()
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    english = frame[(frame["language"] == "en") & (frame["curation"] != "english")].set_index("curation")["kept"]
+    if RECIPE in english:
+        title = (
+            f"English has {pool['en']:.0%} of the pool, {english[RECIPE]:.0%} of the recipe's pairs, and "
+            f"{english.min():.0%} to {english.max():.0%} by the ways that look at all languages"
+        )
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
 def plot_noise(grades: pd.DataFrame) -> Figure:
-    """Each noise kind's share of the pairs before and after curation.
+    """Each kind of noise as a share of the pairs, before and after curation.
 
     Args:
-        grades: columns curation, noise, before, after (0..1).
+        grades: columns curation (the pool's row is the first), clean_kept, and for each kind <kind>_share and
+            <kind>_kept; means over the seeds are drawn.
     """
-    kinds = sorted(set(grades["noise"]) - {"none"})
-    ways = list(dict.fromkeys(grades["curation"]))
-    figure, grid = axes(2.2 * len(kinds), 3.2, columns=max(1, len(kinds)))
+    means = _mean_by_way(grades)
+    kinds = [name.removesuffix("_share") for name in means if f"{name.removesuffix('_share')}_kept" in means]
+    kinds = [kind for kind in kinds if f"{kind}_share" in means]
+    ways = list(means.index.drop(POOL))
+    figure, grid = axes(8.6, 1.5 + 0.24 * len(ways), columns=max(1, len(kinds)))
     for ax, kind in zip(grid, kinds, strict=False):
-        rows = grades[grades["noise"] == kind].set_index("curation").reindex(ways)
-        at = range(len(ways))
-        ax.hlines(at, rows["before"], rows["after"], color="0.7")
-        ax.scatter(rows["before"], at, color="0.5", label="before")
-        ax.scatter(rows["after"], at, color=sns.color_palette("colorblind")[0], label="after")
-        ax.set_yticks(at, ways if ax is grid[0] else [""] * len(ways))
-        ax.set(title=kind.replace("_", " "), xlabel="share of pairs")
-        ax.set_xlim(0, 1.1 * float(rows[["before", "after"]].max(axis=None)))
+        before, after, at = means.loc[POOL, f"{kind}_share"], means.loc[ways, f"{kind}_share"], range(len(ways))
+        ax.hlines(at, before, after, color="0.7")
+        ax.axvline(before, color="black", linewidth=1.2, label="pool")
+        ax.scatter(after, at, color=sns.color_palette("colorblind")[0], label="kept", zorder=3)
+        ax.set_yticks(at, [name_way(way) for way in ways] if ax is grid[0] else [""] * len(ways))
+        ax.set_xlim(0, 1.15 * max(before, after.max()))
+        ax.xaxis.set_major_formatter(_PERCENT)
+        ax.set_xlabel(kind.replace("_", " "))
         ax.invert_yaxis()
     grid[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.suptitle(_say_noise(means, kinds), x=0.01, ha="left", fontsize=10)
     return figure
+
+
+def _say_noise(means: pd.DataFrame, kinds: Sequence[str]) -> str:
+    """What the recipe did to noise, in a line: the kind that it thinned out most and the one that it kept most."""
+    if RECIPE not in means.index or not kinds:
+        return ""
+    kept = means.loc[RECIPE, [f"{kind}_kept" for kind in kinds]].astype(float)
+    least, most = (name.removesuffix("_kept").replace("_", " ") for name in (kept.idxmin(), kept.idxmax()))
+    right = means.loc[RECIPE, "clean_kept"]
+    noise = f"{kept.min():.0%} of “{least}” noise and {kept.max():.0%} of “{most}” noise"
+    return f"The recipe keeps {right:.0%} of the right texts, {noise}"
+
+
+def plot_concept_ranks(ranks: pd.DataFrame) -> Figure:
+    """Concepts from head to tail before and after curation: the share of the pairs that each has, by rank.
+
+    Args:
+        ranks: columns curation (the pool's rows are the first), rank (1 is the way's commonest concept), share.
+    """
+    figure, (ax,) = axes(8.0, 3.8)
+    for way in [POOL, *_order_ways(ranks["curation"])]:
+        rows = ranks[(ranks["curation"] == way) & (ranks["share"] > 0)]
+        label, width = ("pool", 3.0) if way == POOL else (name_way(way), 2.4 if way == RECIPE else 1.4)
+        colour, line = _COLOURS.get(way, "black"), _LINES.get(way, "-")
+        ax.plot(rows["rank"], rows["share"], label=label, color=colour, linestyle=line, linewidth=width)
+    ax.set(xscale="log", yscale="log", xlabel="concept, by rank (1 is the commonest)", ylabel="share of pairs")
+    ax.yaxis.set_major_formatter(_PERCENT)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda rank, _: f"{rank:g}"))
+    tail = {way: _tail_third(ranks, way) for way in (POOL, RECIPE)}
+    if all(tail.values()):
+        before, after = (f"{tail[way]:.0%}" for way in (POOL, RECIPE))
+        title = f"The rarest third of the concepts has {before} of the pool's pairs and {after} of the recipe's"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def _tail_third(ranks: pd.DataFrame, way: str) -> float:
+    """The share of a way's pairs that its rarest third of the concepts has."""
+    rows = ranks[ranks["curation"] == way]
+    return float(rows.loc[rows["rank"] > len(rows) - len(rows) // 3, "share"].sum())
+
+
+def _mean_by_way(grades: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds, by way to curate, the pool first."""
+    means = grades.drop(columns=["mix", "seed"], errors="ignore").groupby("curation").mean()
+    return means.loc[[POOL, *_order_ways(grades["curation"])]]
+
+
+def _order_ways(ways: Iterable[str]) -> list[str]:
+    """Distinct ways to curate in the order of WAYS, the pool left out; one at equal shares follows its own way."""
+    found = set(ways)
+    return [name for way in WAYS for name in (way, f"{way}{EQUAL}") if name in found]
