@@ -5,8 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mc2lib.params import Machine, Params
+
+#: How many threads OpenMP (PyTorch's) and OpenBLAS (NumPy's) start.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def processes(params: Params) -> int:
@@ -49,3 +54,21 @@ def available_memory() -> int | None:
     except OSError:
         return found
     return found if limit == "max" else max(0, min(found, int(limit) - used))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let the workers that start meanwhile compute with one thread each: there is one worker per core.
+
+    Libraries read these variables when they load, so workers that a running fork server starts keep what it has.
+    """
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -169,7 +169,7 @@ def _draw_one(
     write_table(truth, folder / "truth.parquet", TRUTH)
     write_images(zip(train["image"], train["png"], strict=True), folder / "images-00000.tar")
     if mix == "base":
-        _write_evaluation(paths.evaluation(seed), split, test, captions, params)
+        _write_evaluation(paths.evaluation(seed), split, test, captions, params, _count_pairs(pairs, truth))
     return {
         "mix": mix,
         "seed": seed,
@@ -196,8 +196,21 @@ def _split_drawings(drawings: pd.DataFrame, split: Split, params: Params) -> tup
     return train.reset_index(drop=True), test[np.array(fresh, dtype=bool)].reset_index(drop=True)
 
 
+def _count_pairs(pairs: pa.Table, truth: pa.Table) -> dict[tuple[str, str], int]:
+    """How many pairs of a pool draw show each concept in each language, by (language, concept)."""
+    both = pa.table({"language": pairs["language"], "concept": truth["concept"]})
+    counted = both.group_by(["language", "concept"]).aggregate([([], "count_all")])
+    keys = zip(counted["language"].to_pylist(), counted["concept"].to_pylist(), strict=True)
+    return dict(zip(keys, counted["count_all"].to_pylist(), strict=True))
+
+
 def _write_evaluation(
-    folder: Path, split: Split, test: pd.DataFrame, captions: Mapping[str, Mapping[str, Caption]], params: Params
+    folder: Path,
+    split: Split,
+    test: pd.DataFrame,
+    captions: Mapping[str, Mapping[str, Caption]],
+    params: Params,
+    pool_pairs: Mapping[tuple[str, str], int],
 ) -> None:
     trained = set(split.trained)
     images = test.assign(seen=test["concept"].isin(trained))[EVALUATION_IMAGES.names]
@@ -213,6 +226,7 @@ def _write_evaluation(
             "name": caption.name,
             "caption": ", ".join((caption.name, *caption.keywords[:3])),
             "seen": concept in trained,
+            "pool_pairs": pool_pairs.get((language, concept), 0),
         }
         for language in params.languages
         for concept in split.concepts

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,18 @@ def test_every_concept_is_prompted_in_every_language(study):
     _, params, paths = study
     texts = read_table(paths.evaluation(0) / "texts.parquet", EVALUATION_TEXTS).to_pandas()
     assert texts.groupby("language")["concept"].nunique().tolist() == [12] * len(params.languages)
+
+
+def test_the_pairs_of_each_concept_and_language_are_counted(study):
+    _, _, paths = study
+    pairs = read_table(paths.pool("base", 0) / "pairs-00000.parquet", POOL).to_pylist()
+    truth = read_table(paths.pool("base", 0) / "truth.parquet", TRUTH).to_pylist()
+    texts = read_table(paths.evaluation(0) / "texts.parquet", EVALUATION_TEXTS).to_pylist()
+    counted = Counter((pair["language"], true["concept"]) for pair, true in zip(pairs, truth, strict=True))
+    assert {(row["language"], row["concept"]): row["pool_pairs"] for row in texts} == {
+        (row["language"], row["concept"]): counted[row["language"], row["concept"]] for row in texts
+    }
+    assert sum(row["pool_pairs"] for row in texts) == 600
 
 
 def test_drawings_that_are_the_same_pixels_are_dropped(tmp_path):
