@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from pathlib import Path
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mc2lib.params import Machine, Params
 
