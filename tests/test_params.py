@@ -130,6 +130,40 @@ def test_a_section_is_read_back_from_json() -> None:
         build(Training, {"stepz": 1}, "here")
 
 
+def with_equal_shares(ways: list[str], **arm: Any) -> Params:
+    """The laptop study with an arm on the recipe's language shares, and `ways` listed for them."""
+    study = copy.deepcopy(STUDY)
+    study["curation"]["equal_shares"] = ways
+    study["arms"]["equal"] = {**study["arms"]["merged"], "shares": "recipe", **arm}
+    return parse(study, SCALES["laptop"])
+
+
+def test_an_arm_at_equal_shares_has_its_way_listed_where_the_balance_stage_reads_it() -> None:
+    params = with_equal_shares(["raw", "merged"])
+    assert params.arm("equal").shares == "recipe" and params.curation.equal_shares == ("raw", "merged")
+    with pytest.raises(InputError, match=r"arms\.equal.*equal_shares does not list merged\. Add merged"):
+        with_equal_shares(["raw"])
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ({"curation": "english"}, r"arms\.equal\.shares: cannot be recipe: 'english' keeps English pairs only"),
+        ({"curation": "isolated"}, r"arms\.equal\.shares: .*has its shares already"),
+        ({"languages": "other"}, r"arms\.equal\.shares: .*does not train on all languages\. Leave `shares` out"),
+    ],
+)
+def test_an_arm_without_shares_of_its_own_to_equal_is_refused(arm: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        with_equal_shares(["merged"], **arm)
+
+
+@pytest.mark.parametrize("way", ["english", "isolated"])
+def test_a_way_that_cannot_be_subsampled_is_not_listed(way: str) -> None:
+    with pytest.raises(InputError, match=rf"equal_shares: '{way}' .*Remove {way}"):
+        with_equal_shares(["merged", way])
+
+
 def test_params_are_frozen() -> None:
     params = parse(STUDY, SCALES["laptop"])
     with pytest.raises(AttributeError):

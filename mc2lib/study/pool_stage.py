@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from mc2lib.engine.shard_runs import map_tasks
 from mc2lib.errors import InputError, nearest
-from mc2lib.io.files import read_json, read_table, require_space, write_table
+from mc2lib.io.files import read_json, read_table, remove_written, require_space, write_table
 from mc2lib.io.image_decoder import decode_pixels
 from mc2lib.io.study_paths import Paths
 from mc2lib.io.tars import write_images
@@ -29,6 +30,7 @@ from mc2lib.recipe.pool.texts import Phrasebook
 from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, TRUTH
 from mc2lib.study.sources import STYLES
 
+PAIRS_A_SHARD = 125_000  # few enough that a draw of a million keeps eight workers busy
 BYTES_PER_PAIR = 200  # of a pool draw on disk, measured, with a margin
 FALLBACK = "en"  # of an interface text that is not translated
 #: Marks that pages use as decoration and no style draws as a concept; their CLDR names fit any image. The order is that
@@ -165,7 +167,7 @@ def _draw_one(
     images = {concept: rows["image"].tolist() for concept, rows in train.groupby("concept", sort=True)}
     pairs, truth = draw_pairs(split, captions, images, books, params.pool, mix, seed)
     folder = paths.pool(mix, seed)
-    write_table(pairs, folder / "pairs-00000.parquet", POOL)
+    write_shards(pairs, folder)
     write_table(truth, folder / "truth.parquet", TRUTH)
     write_images(zip(train["image"], train["png"], strict=True), folder / "images-00000.tar")
     if mix == "base":
@@ -180,6 +182,19 @@ def _draw_one(
         "drawings_trained": len(train),
         "drawings_tested": len(test),
     }
+
+
+def write_shards(pairs: pa.Table, folder: Path) -> None:
+    """Write a pool draw's pairs (POOL) in shards of about PAIRS_A_SHARD, which workers then curate at the same time.
+
+    Args:
+        pairs: of the draw.
+        folder: the draw's; shards that a larger draw left there are removed.
+    """
+    bounds = np.linspace(0, pairs.num_rows, max(1, round(pairs.num_rows / PAIRS_A_SHARD)) + 1).astype(int)
+    remove_written(folder, r"pairs-\d+\.parquet")
+    for number, (start, end) in enumerate(pairwise(bounds)):
+        write_table(pairs.slice(start, end - start), folder / f"pairs-{number:05d}.parquet", POOL)
 
 
 def _split_drawings(drawings: pd.DataFrame, split: Split, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:

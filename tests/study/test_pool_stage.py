@@ -3,6 +3,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mc2lib.errors import InputError
@@ -12,6 +14,7 @@ from mc2lib.io.image_decoder import decode_pixels
 from mc2lib.io.study_paths import Paths
 from mc2lib.io.tars import read_shards
 from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, TRUTH
+from mc2lib.study import pool_stage
 from mc2lib.study.pool_stage import count_pairs, draw_pools, load_pairs, render_drawings, sample_noise
 from mc2lib.study.vocabularies import make_vocabularies
 from tests.tiny import write_study
@@ -148,3 +151,13 @@ def test_a_full_disk_is_said_before_work_begins(study, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10})())
     with pytest.raises(InputError, match=r"GB free on this disk"):
         draw_pools(root, params)
+
+
+def test_a_large_draw_is_written_in_shards_and_a_smaller_one_leaves_none_of_them(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(pool_stage, "PAIRS_A_SHARD", 40)
+    pairs = pa.table([range(90), range(90), ["a/b"] * 90, list("xyz") * 30, ["en"] * 90], schema=POOL)
+    for rows, shards in ((90, [45, 45]), (20, [20]), (0, [0])):
+        pool_stage.write_shards(pairs.slice(0, rows), tmp_path)
+        found = [pq.read_table(path) for path in sorted(tmp_path.glob("*"))]
+        assert [table.num_rows for table in found] == shards
+        assert pa.concat_tables(found) == pairs.slice(0, rows)

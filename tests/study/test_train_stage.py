@@ -23,7 +23,7 @@ from mc2lib.io.study_paths import Paths
 from mc2lib.params import Machine
 from mc2lib.schemas import CURATED, POOL
 from mc2lib.study.pool_stage import draw_pools, render_drawings
-from mc2lib.study.train_stage import prepare_arm, train_arm
+from mc2lib.study.train_stage import curated_shards, prepare_arm, train_arm
 from mc2lib.study.vocabularies import make_vocabularies
 from mc2lib.trainer.encoder import load_encoder
 from mc2lib.trainer.launch import launch
@@ -180,6 +180,18 @@ def test_an_unknown_arm_and_missing_data_are_named(trained):
         train_arm(root, params, "small-wordwide")
     with pytest.raises(InputError, match=r"no such curated pool.*dvc repro balance"):
         train_arm(root, params, "merged")
+
+
+def test_an_arm_trains_on_the_pairs_that_its_shares_ask_for(tmp_path):
+    params, paths = load_params(REPOSITORY), Paths(tmp_path)
+    equal = dataclasses.replace(params.arm("merged"), shares="recipe")
+    params = dataclasses.replace(params, arms={**params.arms, "equal": equal})
+    with pytest.raises(InputError, match=r"merged-shares\.parquet: no such .*dvc repro --force --single-item balance"):
+        curated_shards(paths, params, "equal", 0)
+    path = paths.curated("base", 0, "merged", shares="recipe")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert curated_shards(paths, params, "equal", 0) == [path]
 
 
 def test_a_dead_rank_fails_the_arm(tmp_path):
