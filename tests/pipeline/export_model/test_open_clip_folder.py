@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mc2lib.errors import InputError
-from mc2lib.io.image_decoder import read_square
 from mc2lib.params import Tower
 from mc2lib.pipeline.export_model.export_model import export_model
 from mc2lib.pipeline.export_model.open_clip_folder import describe_convnext
-from mc2lib.trainer.encoder import load_encoder
 from tests.pipeline.export_model.runs import (
     CONVNEXT,
     LARGE_CONVNEXT,
@@ -100,7 +95,7 @@ def test_a_hub_name_replaces_the_folders_place(tmp_path: Path) -> None:
 
 def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     run = write_finished_run(tmp_path / "run", VIT)
-    with pytest.raises(InputError, match="no layout 'openclip'. Did you mean 'open_clip'"):
+    with pytest.raises(InputError, match=r"no layout 'openclip'\. Did you mean 'open_clip'"):
         export_model(run, "openclip", tmp_path / "model")  # type: ignore[arg-type]
     (tmp_path / "taken").mkdir()
     with pytest.raises(InputError, match="taken: is there already"):

@@ -73,11 +73,13 @@ def test_transformers_alone_gives_the_runs_logits(
 
 def test_a_tower_that_metaclip2_has_not_is_refused(tmp_path: Path) -> None:
     run = write_finished_run(tmp_path / "convnext", CONVNEXT)
-    with pytest.raises(InputError, match="a ConvNeXt; transformers' MetaClip2 has a ViT. Export it with AS=open_clip"):
+    with pytest.raises(
+        InputError, match=r"a ConvNeXt; transformers' MetaClip2 has a ViT\. Export it with AS=open_clip"
+    ):
         export_model(run, "transformers", tmp_path / "model")
     other = dataclasses.replace(VIT, vision_cfg=VIT.vision_cfg | {"no_ln_pre": True})
     run = write_finished_run(tmp_path / "other", other)
-    with pytest.raises(InputError, match="has nothing like its no_ln_pre. Export it with AS=open_clip"):
+    with pytest.raises(InputError, match=r"has nothing like its no_ln_pre\. Export it with AS=open_clip"):
         export_model(run, "transformers", tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
