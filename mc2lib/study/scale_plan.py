@@ -41,9 +41,9 @@ WIDTH = 100  # characters of a line
 #: A JPEG of ordinary quality; drawings of few colours take less.
 BYTES_A_PIXEL = 0.4
 CORES = 2
-#: What a core of the machine of docs/benchmarks.md reached over the laptop study's 63 runs: forward and backward.
-CORE_FLOPS = 1.0e9
-#: A plan that would take longer on CORES cores does not say how long.
+#: What a core of docs/benchmarks.md's machine reached over the laptop study's 63 runs, forward and backward.
+CORE_FLOPS = 38.6e9
+#: A plan that would take longer on CORES cores says what it takes of GPUs alone.
 MOST_CPU_MINUTES = 7 * 24 * 60
 MFU = 0.40  # model FLOP/s utilisation: what well-tuned CLIP trainings reach
 PEAK_FLOPS = {"H200": 989e12, "A100": 312e12}  # dense bf16, the makers' figures
@@ -116,7 +116,7 @@ def print_plan(root: Path, scale: str | None = None, ranks: int | None = None) -
     arms = [cost_arm(params, arm, ranks, shares[arm]) for arm in params.arms]
     print(f"scale {params.scale}: {len(arms)} arms x {len(params.seeds)} seeds\n")
     print("\n".join(format_tower(name, cost, params) for name, cost in towers.items()))
-    print(f"\n{format_arms(arms)}\n\n{format_memory(arms)}\n")
+    print(f"\n{format_arms(arms, runs_on_cpu(params, arms))}\n\n{format_memory(arms)}\n")
     print("\n".join(textwrap.fill(line, WIDTH) for line in summarise(params, arms)))
     print(textwrap.fill(assumptions(params, shares), WIDTH))
     print(json.dumps(plan_content(params, towers, arms)))
@@ -145,13 +145,23 @@ def plan_content(params: Params, towers: Mapping[str, TowerCost], arms: Sequence
         "towers": of_towers,
         "arms": of_arms,
         "gpu_hours": count_gpu_hours(params, arms),
-        "cpu_minutes": sum(arm.cpu_minutes for arm in arms) * len(params.seeds),
+        "cpu_minutes": count_cpu_minutes(params, arms),
     }
 
 
 def count_gpu_hours(params: Params, arms: Sequence[ArmCost]) -> dict[str, float]:
     """GPU-hours of all arms and seeds, by GPU."""
     return {gpu: sum(arm.gpu_hours[gpu] for arm in arms) * len(params.seeds) for gpu in PEAK_FLOPS}
+
+
+def count_cpu_minutes(params: Params, arms: Sequence[ArmCost]) -> float:
+    """Minutes of all arms and seeds on CORES cores."""
+    return sum(arm.cpu_minutes for arm in arms) * len(params.seeds)
+
+
+def runs_on_cpu(params: Params, arms: Sequence[ArmCost]) -> bool:
+    """Whether a machine without a GPU finishes all arms and seeds within a week."""
+    return count_cpu_minutes(params, arms) < MOST_CPU_MINUTES
 
 
 def format_tower(name: str, cost: TowerCost, params: Params) -> str:
@@ -167,31 +177,38 @@ def format_tower(name: str, cost: TowerCost, params: Params) -> str:
     return textwrap.fill(line, WIDTH, subsequent_indent="  ")
 
 
-def format_arms(arms: Sequence[ArmCost]) -> str:
-    """A table of arms; those that cost the same share a row, with their names at its end."""
+def format_arms(arms: Sequence[ArmCost], on_cpu: bool) -> str:
+    """A table of arms; those that cost the same share a row, with their names at its end.
+
+    Args:
+        arms: of a scale.
+        on_cpu: whether to say how many minutes a run takes on CORES cores, not what it takes of GPUs.
+    """
     head = ["tower", "batch", "steps", "seen", "pairs", "ranks", "GB/rank"]
-    head += [f"{gpu} h" for gpu in PEAK_FLOPS] + ["days", "arms"]
-    groups: dict[tuple[str, int, int], list[ArmCost]] = {}
+    head += ["CPU min"] if on_cpu else [*(f"{gpu} h" for gpu in PEAK_FLOPS), "days"]
+    groups: dict[tuple[str, int, int, int], list[ArmCost]] = {}
     for arm in arms:
-        groups.setdefault((arm.tower, arm.batch_size, arm.steps), []).append(arm)
-    rows = [head]
+        groups.setdefault((arm.tower, arm.batch_size, arm.steps, arm.ranks), []).append(arm)
+    rows = [[*head, "arms"]]
     for same in groups.values():
         arm = same[0]
         sizes = [f"{arm.batch_size:,}", f"{arm.steps:,}", f"{arm.seen:.2f}x", shorten(arm.seen_pairs), f"{arm.ranks:,}"]
-        costs = [f"{cost:,.1f}" for cost in (arm.gigabytes_a_rank, *arm.gpu_hours.values(), arm.days)]
-        rows.append([arm.tower, *sizes, *costs, ", ".join(one.arm for one in same)])
+        costs = [arm.gigabytes_a_rank, *([arm.cpu_minutes] if on_cpu else [*arm.gpu_hours.values(), arm.days])]
+        rows.append([arm.tower, *sizes, *(f"{cost:,.1f}" for cost in costs), ", ".join(one.arm for one in same)])
     return format_table(rows, words=1)
 
 
 def format_memory(arms: Sequence[ArmCost]) -> str:
-    """A table of a rank's memory, of each tower's largest arm: what holds it, and the sum with and without sharding."""
-    largest = {arm.tower: arm for arm in sorted(arms, key=lambda arm: arm.batch_size // arm.ranks)}
-    rows = [["GB a rank", *next(iter(largest.values())).gigabytes, "all", "sharded", "arm"]]
-    for tower in dict.fromkeys(arm.tower for arm in arms):
-        arm = largest[tower]
+    """A table of a rank's memory at each tower's largest batch: what holds it, and the sum with and without sharding."""
+    largest: dict[str, ArmCost] = {}
+    for arm in arms:
+        if arm.tower not in largest or arm.batch_size > largest[arm.tower].batch_size:
+            largest[arm.tower] = arm
+    rows = [["GB of a rank", *arms[0].gigabytes, "all", "sharded", "ranks"]]
+    for tower, arm in largest.items():
         sharded = sum(size / (arm.ranks if part in BYTES_A_PARAMETER else 1) for part, size in arm.gigabytes.items())
         sizes = [*arm.gigabytes.values(), arm.gigabytes_a_rank, sharded]
-        rows.append([tower, *(f"{size:,.2f}" for size in sizes), f"{arm.arm} on {arm.ranks:,} ranks"])
+        rows.append([tower, *(f"{size:,.2f}" for size in sizes), f"{arm.ranks:,}"])
     return format_table(rows, words=1)
 
 
@@ -211,7 +228,13 @@ def format_table(rows: Sequence[Sequence[str]], words: int) -> str:
             for place, (cell, width) in enumerate(zip(row[:-1], widths, strict=True))
         ]
         lines.append(
-            textwrap.fill(row[-1], WIDTH, initial_indent="  ".join([*cells, ""]), subsequent_indent=" " * margin)
+            textwrap.fill(
+                row[-1],
+                WIDTH,
+                initial_indent="  ".join([*cells, ""]),
+                subsequent_indent=" " * margin,
+                break_on_hyphens=False,
+            )
         )
     return "\n".join(lines)
 
@@ -230,19 +253,19 @@ def shorten(pairs: int) -> str:
 
 def summarise(params: Params, arms: Sequence[ArmCost]) -> list[str]:
     """What all runs together cost, how many GPUs divide every batch, and how much data is read, in sentences."""
-    hours = ", ".join(f"{hours:,.0f} {gpu} hours" for gpu, hours in count_gpu_hours(params, arms).items())
-    minutes = sum(arm.cpu_minutes for arm in arms) * len(params.seeds)
+    hours = ", ".join(f"{hours:,.1f} {gpu} hours" for gpu, hours in count_gpu_hours(params, arms).items())
     lines = [f"all arms and seeds: {hours}"]
-    if minutes < MOST_CPU_MINUTES:
-        lines.append(f"all arms and seeds on {CORES} cores without a GPU: {minutes:,.0f} minutes")
+    if runs_on_cpu(params, arms):
+        minutes = count_cpu_minutes(params, arms)
+        lines.append(f"all arms and seeds on {CORES} cores without a GPU: {minutes:,.0f} minutes of training")
     shared = math.gcd(*(arm.batch_size for arm in arms))
     fit = [number for number in range(1, min(shared, MOST_GPUS) + 1) if shared % number == 0]
     lines.append(f"numbers of GPUs that divide every batch: {', '.join(f'{number:,}' for number in fit)}")
     most = max(arms, key=lambda arm: arm.seen_pairs)
-    pool = params.pool.pairs * image_bytes(params) / 1e9
+    terabytes = params.pool.pairs * image_bytes(params) / 1e12, most.image_gigabytes / 1e3
     lines.append(
-        f"images: a pool of {shorten(params.pool.pairs)} pairs is {pool:,.1f} GB; {most.arm} reads "
-        f"{most.image_gigabytes:,.1f} GB in all, each rank {most.image_gigabytes / most.ranks:,.1f} GB"
+        f"images: a pool of {shorten(params.pool.pairs)} pairs is about {terabytes[0]:,.3g} TB; {most.arm} reads "
+        f"{terabytes[1]:,.3g} TB in all, each rank {terabytes[1] / most.ranks:,.3g} TB"
     )
     return lines
 
@@ -278,7 +301,8 @@ def assumptions(params: Params, shares: Mapping[str, float]) -> str:
         f"Assumed: {MFU:.0%} of the GPU's dense bf16 peak; a step costs 3 forward passes (backward is two; what "
         f"checkpointing computes again is not counted as work); English is {share} of the "
         "curated pairs; fp32 parameters, gradients and Adam, not sharded; bf16 activations with gradient "
-        f"checkpointing; {vocabulary}."
+        f"checkpointing; {vocabulary}; an image takes {BYTES_A_PIXEL:g} bytes a pixel; a core of a CPU "
+        f"does {CORE_FLOPS / 1e9:.1f} GFLOP/s."
     )
 
 
