@@ -117,8 +117,7 @@ def print_plan(root: Path, scale: str | None = None, ranks: int | None = None) -
     print(f"scale {params.scale}: {len(arms)} arms x {len(params.seeds)} seeds\n")
     print("\n".join(format_tower(name, cost, params) for name, cost in towers.items()))
     print(f"\n{format_arms(arms, runs_on_cpu(params, arms))}\n\n{format_memory(arms)}\n")
-    print("\n".join(textwrap.fill(line, WIDTH) for line in summarise(params, arms)))
-    print(textwrap.fill(assumptions(params, shares), WIDTH))
+    print("\n".join(map(_wrap, [*summarise(params, arms), assumptions(params, shares)])))
     print(json.dumps(plan_content(params, towers, arms)))
 
 
@@ -174,11 +173,11 @@ def format_tower(name: str, cost: TowerCost, params: Params) -> str:
         f"{checkpoint_bytes(cost.parameters) / 1e9:,.2f} GB every "
         f"{checkpoint_seconds(params.machine, cost.parameters):,.0f} s, on a disk with room for two"
     )
-    return textwrap.fill(line, WIDTH, subsequent_indent="  ")
+    return _wrap(line)
 
 
 def format_arms(arms: Sequence[ArmCost], on_cpu: bool) -> str:
-    """A table of arms; those that cost the same share a row, with their names at its end.
+    """A table of arms; those that cost the same share a row, with their names below it.
 
     Args:
         arms: of a scale.
@@ -189,17 +188,18 @@ def format_arms(arms: Sequence[ArmCost], on_cpu: bool) -> str:
     groups: dict[tuple[str, int, int, int], list[ArmCost]] = {}
     for arm in arms:
         groups.setdefault((arm.tower, arm.batch_size, arm.steps, arm.ranks), []).append(arm)
-    rows = [[*head, "arms"]]
+    rows, names = [head], [""]
     for same in groups.values():
         arm = same[0]
         sizes = [f"{arm.batch_size:,}", f"{arm.steps:,}", f"{arm.seen:.2f}x", shorten(arm.seen_pairs), f"{arm.ranks:,}"]
         costs = [arm.gigabytes_a_rank, *([arm.cpu_minutes] if on_cpu else [*arm.gpu_hours.values(), arm.days])]
-        rows.append([arm.tower, *sizes, *(f"{cost:,.1f}" for cost in costs), ", ".join(one.arm for one in same)])
-    return format_table(rows, words=1)
+        rows.append([arm.tower, *sizes, *(f"{cost:,.1f}" for cost in costs)])
+        names.append(_wrap("  " + ", ".join(one.arm for one in same)))
+    return "\n".join(f"{row}\n{arms}" if arms else row for row, arms in zip(format_table(rows), names, strict=True))
 
 
 def format_memory(arms: Sequence[ArmCost]) -> str:
-    """A table of a rank's memory at each tower's largest batch: what holds it, and the sum with and without sharding."""
+    """A table of a rank's memory at each tower's largest batch: by what holds it, in all, and with sharding."""
     largest: dict[str, ArmCost] = {}
     for arm in arms:
         if arm.tower not in largest or arm.batch_size > largest[arm.tower].batch_size:
@@ -209,34 +209,16 @@ def format_memory(arms: Sequence[ArmCost]) -> str:
         sharded = sum(size / (arm.ranks if part in BYTES_A_PARAMETER else 1) for part, size in arm.gigabytes.items())
         sizes = [*arm.gigabytes.values(), arm.gigabytes_a_rank, sharded]
         rows.append([tower, *(f"{size:,.2f}" for size in sizes), f"{arm.ranks:,}"])
-    return format_table(rows, words=1)
+    return "\n".join(format_table(rows))
 
 
-def format_table(rows: Sequence[Sequence[str]], words: int) -> str:
-    """Rows of cells as lines of at most WIDTH characters.
-
-    Args:
-        rows: the head first. The last cell of each is words too, and wraps below itself.
-        words: how many of the first columns are words, which stand to the left; numbers stand to the right.
-    """
-    widths = [max(map(len, column)) for column in zip(*(row[:-1] for row in rows), strict=True)]
-    margin = sum(widths) + 2 * len(widths)
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if place < words else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row[:-1], widths, strict=True))
-        ]
-        lines.append(
-            textwrap.fill(
-                row[-1],
-                WIDTH,
-                initial_indent="  ".join([*cells, ""]),
-                subsequent_indent=" " * margin,
-                break_on_hyphens=False,
-            )
-        )
-    return "\n".join(lines)
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells, the head first, as lines: each column as wide as its widest cell, words left and numbers right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
 
 
 def shorten(pairs: int) -> str:
@@ -251,9 +233,24 @@ def shorten(pairs: int) -> str:
     return f"{pairs:,}"
 
 
+def shorten_bytes(size: float) -> str:
+    """A number of bytes in the largest unit that it reaches, megabytes at least.
+
+    >>> shorten_bytes(82e6), shorten_bytes(112e12)
+    ('82.0 MB', '112.0 TB')
+    """
+    unit, factor = next((pair for pair in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9)) if size >= pair[1]), ("MB", 1e6))
+    return f"{size / factor:,.1f} {unit}"
+
+
+def _wrap(line: str) -> str:
+    """A line as lines of at most WIDTH characters, broken between words and indented as it begins."""
+    return textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
 def summarise(params: Params, arms: Sequence[ArmCost]) -> list[str]:
     """What all runs together cost, how many GPUs divide every batch, and how much data is read, in sentences."""
-    hours = ", ".join(f"{hours:,.1f} {gpu} hours" for gpu, hours in count_gpu_hours(params, arms).items())
+    hours = ", ".join(f"{hours:,.0f} {gpu} hours" for gpu, hours in count_gpu_hours(params, arms).items())
     lines = [f"all arms and seeds: {hours}"]
     if runs_on_cpu(params, arms):
         minutes = count_cpu_minutes(params, arms)
@@ -262,10 +259,10 @@ def summarise(params: Params, arms: Sequence[ArmCost]) -> list[str]:
     fit = [number for number in range(1, min(shared, MOST_GPUS) + 1) if shared % number == 0]
     lines.append(f"numbers of GPUs that divide every batch: {', '.join(f'{number:,}' for number in fit)}")
     most = max(arms, key=lambda arm: arm.seen_pairs)
-    terabytes = params.pool.pairs * image_bytes(params) / 1e12, most.image_gigabytes / 1e3
+    pool, read = params.pool.pairs * image_bytes(params), most.image_gigabytes * 1e9
     lines.append(
-        f"images: a pool of {shorten(params.pool.pairs)} pairs is about {terabytes[0]:,.3g} TB; {most.arm} reads "
-        f"{terabytes[1]:,.3g} TB in all, each rank {terabytes[1] / most.ranks:,.3g} TB"
+        f"images: a pool of {shorten(params.pool.pairs)} pairs is about {shorten_bytes(pool)}; {most.arm} reads "
+        f"{shorten_bytes(read)} in all, each rank {shorten_bytes(read / most.ranks)}"
     )
     return lines
 

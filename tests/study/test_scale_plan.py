@@ -68,8 +68,9 @@ def test_every_scale_plans(scale: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "Assumed: 40% of the GPU's" in text and ("without a GPU" in text) == (scale in ("smoke", "laptop"))
     start = next(number for number, line in enumerate(lines) if line.startswith("tower  "))
     rows = lines[start + 1 : lines.index("", start)]
-    words = " ".join(word for row in rows for word in row.split()).replace(",", "").split()
-    assert {*params.arms} <= {*words}, "an arm is in no row, or is broken over two"
+    names = [name.strip(",") for row in rows if row.startswith("  ") for name in row.split()]
+    assert sorted(names) == sorted(params.arms), "an arm is in no row, or is broken over two"
+    assert len({len(row) for row in [lines[start], *rows] if not row.startswith("  ")}) == 1, "a column overflows"
 
 
 def test_the_plan_says_what_the_papers_models_are_and_what_a_rank_holds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,10 +95,9 @@ def test_the_plan_says_what_the_papers_models_are_and_what_a_rank_holds(capsys: 
 
 
 def test_a_cpus_minutes_are_those_that_were_measured() -> None:
-    """docs/benchmarks.md: 63 runs at laptop scale took 2,943 s on two cores, of arms that see so many pairs."""
-    params = load_scale(ROOT, "laptop")
-    cost = cost_arm(params, "large-worldwide-scaled-long", share=0.4184)
-    assert 100 < 1280 * cost.batch_size / 1000 / cost.cpu_minutes < 600  # thousand pairs a minute: 2,000 to 10,000/s
+    """docs/log.md: one rank of two threads reached some 2,000 pairs a second, and the large tower fewer."""
+    cost = cost_arm(load_scale(ROOT, "laptop"), "large-worldwide-scaled-long")
+    assert 500 < cost.seen_pairs / cost.cpu_minutes / 60 < 4_000
 
 
 def test_ranks_that_do_not_divide_the_batch_are_not_used() -> None:

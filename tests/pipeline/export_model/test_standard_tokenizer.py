@@ -22,7 +22,7 @@ def byte_level() -> Tokenizer:
 
 
 def as_gemma() -> Tokenizer:
-    """As Gemma's: BPE with byte fallback, blanks as ▁, its own special tokens, and tokens added behind the vocabulary."""
+    """As Gemma's: BPE with byte fallback, blanks as ▁, its own special tokens, and tokens added at the end."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     own = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
