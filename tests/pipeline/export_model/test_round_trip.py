@@ -84,5 +84,5 @@ class Code:
 
 def test_a_checkpoint_with_code_is_refused(tmp_path: Path, tiny_name: str) -> None:
     torch.save({"state_dict": open_clip.create_model(tiny_name).state_dict(), "args": Code()}, tmp_path / "bad.pt")
-    with pytest.raises(InputError, match="bad.pt: cannot be opened"):
+    with pytest.raises(InputError, match=r"bad\.pt: cannot be opened"):
         open_model(f"{tiny_name}:{tmp_path / 'bad.pt'}")
