@@ -127,7 +127,7 @@ def slurm_script(job: Job, machine: Machine, root: Path) -> str:
     start = [shlex.quote(torchrun[0]), *torchrun[1:], *map(shlex.quote, rank_command(job.runs, machine))]
     lines = [
         "#!/bin/bash",
-        *(f"#SBATCH --{name}={value}" for name, value in directives.items() if value is not None),
+        *(f"#SBATCH --{name}={shlex.quote(str(value))}" for name, value in directives.items() if value is not None),
         "#SBATCH --requeue",
         "# A job that was preempted or failed resumes from its last checkpoint when it is queued again.",
         "set -euo pipefail",
