@@ -1,4 +1,4 @@
-"""What a scale would cost: steps, seen pairs, parameters, memory a rank, GPU-hours. Nothing is trained.
+"""What a scale would cost: steps, seen pairs, parameters, a rank's memory, GPU-hours, days. Nothing is trained.
 
 Models are built on torch's meta device, which holds shapes and no numbers, so ViT-H/14 with 901,629
 tokens plans in seconds on a laptop; their floating-point operations are counted by running one pair there.
@@ -26,7 +26,7 @@ from mc2lib.recipe.training.budget import checkpoint_bytes, checkpoint_seconds, 
 from mc2lib.recipe.training.towers import build_model, count_parameters
 from mc2lib.study.train_stage import english_share
 
-#: Rows of the token embedding by tokenizer. `gemma` stands where the paper has XLM-V: at `vocabulary: full` its
+#: Rows of the token embedding by tokenizer. `gemma` takes the place of the paper's XLM-V: at `vocabulary: full` its
 #: size is counted, elsewhere the packaged pool's texts hold fewer tokens than this.
 FULL_VOCABULARY = {"gemma": 901_629, "pool": 8_195, "bytes": 259}
 CUT_VOCABULARY = 16_384
@@ -62,9 +62,9 @@ class TowerCost:
     image_parameters: int
     text_parameters: int
     embedding_parameters: int  # of text_parameters
-    forward_flops: float  # a pair
-    checkpointed_bytes: float  # activations a pair, only block inputs kept
-    block_bytes: float  # activations a pair inside the widest block, while it is computed again
+    forward_flops: float  # per pair
+    checkpointed_bytes: float  # activations per pair, with block inputs kept alone
+    block_bytes: float  # activations per pair inside the widest block, while it is computed again
 
     @property
     def parameters(self) -> int:
