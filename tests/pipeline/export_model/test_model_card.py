@@ -64,7 +64,7 @@ def test_a_run_on_files_counts_their_languages(tmp_path: Path) -> None:
     for number, languages in enumerate((["en", "de"], ["de"])):
         write_table(pa.table({"language": languages}), folder / "curated" / "0" / f"{number}.parquet")
     pairs = tuple(f"../../curation/isolated/curated/0/{number}.parquet" for number in (0, 1))
-    run = write_finished_run(tmp_path / "runs" / "one", VIT, data=CuratedFiles(pairs, ()))
+    run = write_finished_run(tmp_path / "runs" / "one", VIT, data=CuratedFiles(pairs, ("../images.tar",)))
     data = read_run_data(run)
     assert data.pairs == {"de": 2, "en": 1} and data.steps == STEPS
 
