@@ -274,8 +274,9 @@ def test_thinness_test_sees_a_fault(code: str) -> None:
 # ---------------------------------------------------------------------- the folder
 
 KNOWN = {
-    ".ci", ".dvc", ".dvcignore", ".gitattributes", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md",
-    "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "benchmarks", "docs", "dvc.lock", "dvc.yaml",
+    ".ci", ".devcontainer", ".dockerignore", ".dvc", ".dvcignore", ".gitattributes", ".gitignore", ".jupyter",
+    ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile",
+    "README.md", "benchmarks", "docs", "dvc.lock", "dvc.yaml",
     "environment.yml", "examples", "mc2lib", "mkdocs.yml", "notebooks", "params.yaml", "pyproject.toml",
     "requirements.lock", "results", "scales", "sources", "tests",
 }  # fmt: skip

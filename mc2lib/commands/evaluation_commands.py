@@ -32,8 +32,8 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="where the benchmarks are; by default data/benchmarks")
     parser.add_argument("--out", type=Path, help="where to write; by default data/measured/<model>")
     parser.add_argument("--cache", type=Path, help="where features of all models are kept; by default data/features")
-    parser.add_argument("--languages", nargs="+", default=[], help="of each benchmark these only")
-    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="to run the model in")
+    parser.add_argument("--languages", nargs="+", default=[], help="measure these languages of each benchmark only")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="precision to run the model in; fp32 by default")
     parser.add_argument("--skip-broken", action="store_true", help="leave out images that are missing or broken")
     parser.add_argument("--against", type=Path, help="another evaluation's folder, to compare with")
     parser.add_argument("--pool", help="a pool that was curated and trained on: measure on its held-out images")
@@ -81,5 +81,12 @@ def run_evaluate(root: Path, options: argparse.Namespace) -> int:
 
 
 EVALUATION_COMMANDS = (
-    Command("evaluate", "measure any CLIP on the paper's benchmarks or your own", run_evaluate, add_evaluate_arguments),
+    Command(
+        "evaluate",
+        "measure any CLIP on the paper's benchmarks or your own",
+        run_evaluate,
+        add_evaluate_arguments,
+        "mc2lib evaluate /path/to/run --tasks 'xm*' --data /path/to/benchmarks",
+        needs_study=False,
+    ),
 )

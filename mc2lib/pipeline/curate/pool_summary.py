@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from mc2lib.io.curated_pool import CuratedPool, PoolFiles, read_report
 from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.pools.text_fields import find_fields, tell_fields
 from mc2lib.languages import OTHER
+from mc2lib.params import CuratePool
 from mc2lib.pipeline.curate.datacard import Outcome
 from mc2lib.pipeline.curate.funnel import NO_ENTRY, NO_LIST, compare, comparison_text, step_text, summarise
 
@@ -23,6 +25,17 @@ MANY_WITHOUT_LIST = 1 / 3
 MANY_UNMATCHED = 0.4
 #: Characters of an example that are shown.
 SHOWN = 60
+
+
+def settings_text(params: CuratePool, place: str) -> str:
+    """Which parameters a curation runs with, and where they are from.
+
+    Args:
+        params: of the run, with what the command line sets.
+        place: where the others were read.
+    """
+    told = ", ".join(f"{name} {value}" for name, value in asdict(params).items() if value is not None)
+    return f"settings: {place}, then options of the command: {told}"
 
 
 def outcome_text(outcomes: Sequence[Outcome], source: PoolSource, pool: str) -> str:
