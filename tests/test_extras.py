@@ -162,7 +162,12 @@ def test_the_block_refuses_what_curation_does_not_need(tmp_path: Path) -> None:
 def write_own_pool(folder: Path) -> Path:
     """Twelve pairs in LAION's layout, and a list of English and of German entries in metadata/."""
     (folder / "pool").mkdir()
-    texts = [*(f"a photo of day {day}, with a lot of sun and friends" for day in range(9)), "a cat", "die Katze", "1.jpg"]
+    texts = [
+        *(f"a photo of day {day}, with a lot of sun and friends" for day in range(9)),
+        "a cat",
+        "die Katze",
+        "1.jpg",
+    ]
     urls = [f"https://images.example/{number}.jpg" for number in range(len(texts))]
     pq.write_table(pa.table({"URL": urls, "TEXT": texts}), folder / "pool" / "part-0.parquet")
     (folder / "metadata").mkdir()

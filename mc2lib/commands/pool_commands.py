@@ -67,7 +67,7 @@ def add_metadata_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--languages", nargs="+", help="build the lists of these only; by default params.yaml's")
     parser.add_argument("--no-fetch", action="store_true", help="use only what is in the folder")
     parser.add_argument("--date", help="date of the dumps, YYYYMMDD or latest; by default params.yaml's")
-    parser.add_argument("--days", nargs="+", metavar="YYYY-MM-DD", help="days of page views to add up; by default params.yaml's")
+    parser.add_argument("--days", nargs="+", metavar="YYYY-MM-DD", help="of page views; by default params.yaml's")
     parser.add_argument("--folder", help="where everything is kept; by default params.yaml's")
     add_settings_argument(parser)
 
@@ -102,7 +102,11 @@ def add_curate_arguments(parser: argparse.ArgumentParser) -> None:
     add_pool_arguments(parser)
     told = "how to curate: isolated, the recipe, or another of the paper's six; all compares them"
     parser.add_argument("--strategy", choices=(*STRATEGIES, "all"), help=told)
-    parser.add_argument("--metadata", type=Path, help="a folder with <language>.parquet; by default data/metadata, built if it is not there")
+    parser.add_argument(
+        "--metadata",
+        type=Path,
+        help="a folder with <language>.parquet; by default data/metadata, made if missing",
+    )
     parser.add_argument("--language", choices=("auto", "lid"), help="declared where it is, or always language id")
     parser.add_argument("--lid-model", help="a fastText model's file; by default lid.176")
     parser.add_argument("--lid-engine", choices=("compiled", "fasttext"), help="which code runs the model")
@@ -112,7 +116,7 @@ def add_curate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--script-borders", action=either, default=None, help="a change of script is a border")
     parser.add_argument("--normalise", choices=("none", "nfc", "nfkc"), help="Unicode's form of entries and texts")
     parser.add_argument("--t-en", type=threshold, metavar="N|auto", help="English's threshold in matches")
-    parser.add_argument("--tail-share", type=float, help="p, the share of English's matches in the tail, where --t-en is auto")
+    parser.add_argument("--tail-share", type=float, help="English's share of matches in the tail, for --t-en auto")
     parser.add_argument("--seed", type=int, help="seed of the draws")
     parser.add_argument("--epochs", type=int, help="offline draws to write")
     parser.add_argument("--nsfw", type=float, help="drop what the pool rates above this, 0 to 1")
@@ -196,9 +200,19 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, help="where to write; by default OUT/<strategy>/runs/<tower>/<seed>")
     parser.add_argument("--scale", help="a file of scales/, such as workstation; by default the one params.yaml names")
     parser.add_argument("--tower", default="small", help="a tower of the scale; by default small")
-    parser.add_argument("--tokenizer", default="gemma", choices=("gemma", "bytes"), help="what splits texts into tokens; gemma by default")
-    parser.add_argument("--languages", default="all", choices=("english", "other", "all"), help="train on pairs in these languages; all by default")
-    parser.add_argument("--seed", type=int, default=0, help="seed of initialisation, order and augmentation; 0 by default")
+    parser.add_argument(
+        "--tokenizer",
+        default="gemma",
+        choices=("gemma", "bytes"),
+        help="gemma by default",
+    )
+    parser.add_argument(
+        "--languages",
+        default="all",
+        choices=("english", "other", "all"),
+        help="of the pairs; all by default",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of initialisation, order and augmentation; by default 0")
     parser.add_argument("--steps", type=int, help="optimiser steps")
     parser.add_argument("--batch-size", type=int, help="pairs per step over all ranks")
     parser.add_argument("--learning-rate", type=float, help="learning rate at its peak")
