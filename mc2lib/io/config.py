@@ -47,13 +47,18 @@ def load_settings(root: Path, scale: str | None = None, over: Path | None = None
         root: of `find_workplace`.
         scale, over: as of `load_params`.
     """
-    return load_params(root if is_study(root) else packaged_settings(), scale, over)
+    return load_params(root if _has_settings(root) else packaged_settings(), scale, over)
 
 
 def name_settings(root: Path, over: Path | None = None) -> str:
     """Where `load_settings` takes the parameters from, in words; arguments as there."""
-    found = str(root / "params.yaml") if is_study(root) else "packaged defaults (no params.yaml here or above)"
+    found = str(root / "params.yaml") if _has_settings(root) else "packaged defaults (no params.yaml here or above)"
     return f"{found}, then {over}" if over else found
+
+
+def _has_settings(folder: Path) -> bool:
+    """Whether a folder holds this library's parameters; other projects of DVC have a params.yaml too."""
+    return is_study(folder) and (folder / "scales").is_dir()
 
 
 def packaged_settings() -> Path:

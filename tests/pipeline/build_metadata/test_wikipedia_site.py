@@ -80,6 +80,7 @@ def write_study(root, url):
     text = re.sub(r"  hours: \[.*\]", "  hours: [12]", text)
     text = text.replace("  unigram_cap: 251465", "  unigram_cap: 2000").replace("  title_cap: 61235", "  title_cap: 3")
     (root / "params.yaml").write_text(text, encoding="utf-8")
+    (root / "dvc.yaml").touch()
     wordnets = root / "data" / "sources" / "wordnet"
     wordnets.mkdir(parents=True)
     line = "08930215 15 n 02 anarchism 0 City_of_Light 0 001 @i 08691669 n 0000 | no gods\n"
