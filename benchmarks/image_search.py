@@ -1,6 +1,6 @@
 """Seconds and recall of `mc2lib search` over many vectors, beside one product with all of them and a full sort.
 
-    python -m benchmarks.image_search [VECTORS]
+python -m benchmarks.image_search [VECTORS]
 """
 
 from __future__ import annotations

@@ -192,7 +192,9 @@ def test_curate_and_explain_run_anywhere_with_what_curation_brings(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "settings: packaged defaults (no params.yaml here or above), then mine.yaml" in done.stdout
     assert "t_en 3" in done.stdout and "strategy isolated" in done.stdout
-    assert "languages: en" in done.stdout and "lost most: " in done.stdout and "mc2lib explain" in done.stdout
+    assert (
+        "languages: en" in done.stdout and "lost most: " in done.stdout and f"mc2lib train {pool} --out" in done.stdout
+    )
     told = run_light(tmp_path, "-m", "mc2lib", "explain", "out", "a photo of my cat", "--language", "en")
     assert told.returncode == 0 and "kept: it holds a tail entry" in told.stdout, told.stderr
     again = run_light(tmp_path, "-m", "mc2lib", "curate", str(pool), "--out", "out", "--params", "other.yaml")

@@ -143,7 +143,7 @@ def run_curate(root: Path, options: argparse.Namespace) -> int:
     Raises:
         InputError: no pair was kept; the message names the step that took most, and what to do.
     """
-    from mc2lib.io.config import load_settings, name_settings, override
+    from mc2lib.io.config import is_study, load_settings, name_settings, override
     from mc2lib.pipeline.curate.curate_pool import curate_strategies
     from mc2lib.pipeline.curate.pool_summary import outcome_text, quarantine_text, settings_text
     from mc2lib.pipeline.curate.setup import ask_paper_hygiene
@@ -161,7 +161,7 @@ def run_curate(root: Path, options: argparse.Namespace) -> int:
     print(settings_text(params, name_settings(root, options.params)), flush=True)
     metadata = options.metadata or packaged_lists(root, study)
     outcomes = curate_strategies(source, metadata, out, params, override(study.machine, options))
-    print(f"\n{outcome_text(outcomes, source, options.pool)}", flush=True)
+    print(f"\n{outcome_text(outcomes, source, options.pool, is_study(root))}", flush=True)
     if outcomes[0].quarantined:
         print(f"\n{quarantine_text(outcomes[0])}", flush=True)
         return 3
