@@ -13,7 +13,7 @@
 #   make export-model RUN=dir  write a finished run for open_clip or transformers, with tokenizer and model card: AS=open_clip TO=dir [ARGS=…]
 #   make metadata         build lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
 #   make readme           write README's block of results from results/
-#   make lab              open JupyterLab on the notebooks
+#   make lab              open JupyterLab on the notebooks [ARGS="--no-browser --port 8889"]
 #   make plan SCALE=name  print what a scale would cost, without running it
 #   make bench WHAT=study measure seconds, memory and pairs/s, stage by stage
 #   make check            run ruff and mypy
@@ -91,7 +91,7 @@ readme: env
 	@$(python) -m mc2lib readme
 
 lab: env
-	@$(python) -m mc2lib lab
+	@$(python) -m mc2lib lab -- $(ARGS)
 
 plan: env
 	@$(python) -m mc2lib plan $(if $(SCALE),--scale "$(SCALE)") $(ARGS)

@@ -19,6 +19,10 @@ class InputError(ValueError):
         super().__init__(f"{place}: {fault}. {remedy}")
         self.place, self.fault, self.remedy = place, fault, remedy
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in a notebook: where it failed says nothing to its reader, so the message alone."""
+        return [f"{self.place}: {self.fault}. {self.remedy}"]
+
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         """What a worker process raises must reach the one that waits for it."""
         return type(self), (self.place, self.fault, self.remedy)

@@ -362,12 +362,13 @@ def parse(study: Mapping[str, Any], scale: Mapping[str, Any]) -> Params:
     Raises:
         InputError: a key is unknown, missing, mistyped or names something undefined.
     """
-    return build(Params, _merge(study, scale), "params")
+    return build(Params, merge(study, scale), "params")
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping with the values of another where that has some, section by section."""
     merged = dict(base)
     for name, value in over.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _merge(merged[name], value) if both else value
+        merged[name] = merge(merged[name], value) if both else value
     return merged

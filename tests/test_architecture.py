@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "mc2lib"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXPLORE = sorted((ROOT / "notebooks" / "explore").glob("*.ipynb"))
 
 #: Rooms from the bottom up; a module imports only modules of lower rooms, and of its own.
 ROOMS = [
@@ -245,7 +246,7 @@ def faults(code: str) -> list[str]:
     return [type(node).__name__ for node in ast.walk(ast.parse(code)) if isinstance(node, NOT_IN_A_NOTEBOOK)]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *EXPLORE], ids=lambda p: p.stem)
 def test_notebooks_are_thin(path: Path) -> None:
     notebook = read_notebook(path)
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
@@ -274,8 +275,9 @@ def test_thinness_test_sees_a_fault(code: str) -> None:
 # ---------------------------------------------------------------------- the folder
 
 KNOWN = {
-    ".ci", ".dvc", ".dvcignore", ".gitattributes", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md",
-    "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "benchmarks", "docs", "dvc.lock", "dvc.yaml",
+    ".ci", ".devcontainer", ".dockerignore", ".dvc", ".dvcignore", ".gitattributes", ".gitignore", ".jupyter",
+    ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile",
+    "README.md", "benchmarks", "docs", "dvc.lock", "dvc.yaml",
     "environment.yml", "examples", "mc2lib", "mkdocs.yml", "notebooks", "params.yaml", "pyproject.toml",
     "requirements.lock", "results", "scales", "sources", "tests",
 }  # fmt: skip

@@ -19,11 +19,18 @@ from tests.conftest import ROOT, run
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PINNED = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", LOCK, flags=re.MULTILINE)
-DIRECT = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+#: Of the extras that requirements.lock holds, what each names itself.
+DIRECT = [
+    needed
+    for lines in (PROJECT["dependencies"], *(EXTRAS[name] for name in ("study", "evaluation", "cluster", "training")))
+    for needed in map(Requirement, (*lines, *EXTRAS["curation"], *EXTRAS["dev"]))
+    if needed.name != "mc2lib"
+]
 ENVIRONMENT: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("needed", DIRECT, ids=str)
+@pytest.mark.parametrize("needed", sorted(set(DIRECT), key=str), ids=str)
 def test_the_lock_holds_what_the_project_asks(needed: Requirement) -> None:
     versions = [version for name, version in PINNED if canonicalize_name(name) == canonicalize_name(needed.name)]
     assert versions, f"{needed.name} is not locked"
@@ -77,7 +84,10 @@ def test_a_wheel_holds_the_package_its_types_and_its_command_and_nothing_else(tm
         assert "mc2lib = mc2lib.commands.command_line:main" in wheel.read(entry_points).decode()
     assert {name.split("/")[0] for name in names} == {"mc2lib", f"mc2lib-{PROJECT['version']}.dist-info"}
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "mc2lib").rglob("*.py")}
-    assert sources | {"mc2lib/py.typed"} == {name for name in names if name.startswith("mc2lib/")}
+    settings = [ROOT / "params.yaml", *(ROOT / "scales").glob("*.yaml"), *(ROOT / "sources").glob("*.json")]
+    packaged = {f"mc2lib/packaged/{path.relative_to(ROOT).as_posix()}" for path in settings}
+    expected = sources | packaged | {"mc2lib/py.typed"}
+    assert expected == {name for name in names if name.startswith("mc2lib/")}
 
 
 def test_every_author_of_what_is_fetched_has_a_notice() -> None:

@@ -43,19 +43,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line as options; exits with 2 and the usage if it is not one."""
+    return make_parser().parse_args(arguments)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands, each with its help and an example."""
     parser = argparse.ArgumentParser(prog="mc2lib", description="The MetaCLIP 2 recipe that anyone can run.")
     parser.add_argument("--version", action="version", version=f"mc2lib {mc2lib.__version__}")
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS.values():
-        command.add_arguments(parsers.add_parser(command.name, help=command.help, description=command.help))
-    return parser.parse_args(arguments)
+        command.add_arguments(
+            parsers.add_parser(
+                command.name,
+                help=command.help,
+                description=f"{command.help[:1].upper()}{command.help[1:]}.",
+                epilog=f"example:\n  {command.example}",
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    return parser
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command that `options` names; returns its exit status."""
     from mc2lib.engine.kernels import forget_stale_kernels
-    from mc2lib.io.config import find_root
+    from mc2lib.io.config import find_root, find_workplace
 
-    root = find_root().resolve()
+    command = COMMANDS[options.command]
+    root = (find_root() if command.needs_study else find_workplace()).resolve()
     forget_stale_kernels(Path(mc2lib.__file__).parent)
-    return COMMANDS[options.command].run(root, options)
+    return command.run(root, options)

@@ -32,8 +32,13 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="where the benchmarks are; by default data/benchmarks")
     parser.add_argument("--out", type=Path, help="where to write; by default data/measured/<model>")
     parser.add_argument("--cache", type=Path, help="where features of all models are kept; by default data/features")
-    parser.add_argument("--languages", nargs="+", default=[], help="of each benchmark these only")
-    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="to run the model in")
+    parser.add_argument("--languages", nargs="+", default=[], help="measure these languages of each benchmark only")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16"),
+        default="fp32",
+        help="of the model; fp32 by default",
+    )
     parser.add_argument("--skip-broken", action="store_true", help="leave out images that are missing or broken")
     parser.add_argument("--against", type=Path, help="another evaluation's folder, to compare with")
     parser.add_argument("--pool", help="a pool that was curated and trained on: measure on its held-out images")
@@ -80,6 +85,45 @@ def run_evaluate(root: Path, options: argparse.Namespace) -> int:
     return 3 if evaluate_model(request, more) else 0
 
 
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `search`."""
+    parser.add_argument("model", metavar="RUN", help="the folder of a run, or another model that `evaluate` opens")
+    parser.add_argument("queries", nargs="+", metavar="QUERY", help="texts in any language; each gets a row of images")
+    told = "a folder of images, a pool with images, or drawings.parquet; by default the study's drawings"
+    parser.add_argument("--images", type=Path, help=told)
+    parser.add_argument("--to", type=Path, required=True, metavar="PAGE", help="the HTML page to write")
+    parser.add_argument("--count", type=int, default=24, help="images of each text; 24 by default")
+    parser.add_argument("--limit", type=int, default=20_000, help="most images to search; 20,000 by default")
+
+
+def run_search(root: Path, options: argparse.Namespace) -> int:
+    """`search`: write one HTML page with the images nearest to some texts."""
+    from mc2lib.pipeline.evaluate.models.opening import open_model
+    from mc2lib.pipeline.search import ImageSearch, read_pictures, write_page
+
+    pictures = read_pictures(options.images or root / "data" / "drawings.parquet", options.limit)
+    search = ImageSearch(open_model(options.model), pictures)
+    write_page(search, options.queries, options.to, options.count)
+    broken = f", {search.broken:,} could not be decoded" if search.broken else ""
+    print(f"{options.to}: searched {len(search.pictures.names):,} images{broken}", flush=True)
+    return 0
+
+
 EVALUATION_COMMANDS = (
-    Command("evaluate", "measure any CLIP on the paper's benchmarks or your own", run_evaluate, add_evaluate_arguments),
+    Command(
+        "evaluate",
+        "measure any CLIP on the paper's benchmarks or your own",
+        run_evaluate,
+        add_evaluate_arguments,
+        "mc2lib evaluate /path/to/run --tasks 'xm*' --data /path/to/benchmarks",
+        needs_study=False,
+    ),
+    Command(
+        "search",
+        "write one HTML page with the images that a model finds for some texts",
+        run_search,
+        add_search_arguments,
+        'mc2lib search runs/large-worldwide-scaled/0 "red heart" "rotes Herz" --to page.html',
+        needs_study=False,
+    ),
 )

@@ -91,6 +91,19 @@ def run_plan(root: Path, options: argparse.Namespace) -> int:
     return 0
 
 
+def add_arms_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `arms`."""
+    parser.add_argument("--scale", help="a file of scales/; by default the one that params.yaml names")
+
+
+def run_arms(root: Path, options: argparse.Namespace) -> int:
+    """`arms`: list the study's arms, with their towers, data and seen pairs."""
+    from mc2lib.study.arm_list import arms_text
+
+    print(arms_text(root, options.scale))
+    return 0
+
+
 def run_readme(root: Path, options: argparse.Namespace) -> int:
     """`readme`: write README's block of results from results/."""
     from mc2lib.io.config import load_params
@@ -100,18 +113,24 @@ def run_readme(root: Path, options: argparse.Namespace) -> int:
     return 0
 
 
+def add_lab_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lab`."""
+    parser.add_argument("options", nargs="*", metavar="OPTION", help="JupyterLab's own options, after --")
+
+
 def run_lab(root: Path, options: argparse.Namespace) -> int:
     """`lab`: open JupyterLab on the notebooks."""
-    from mc2lib.study.dvc_runs import open_lab
+    from mc2lib.study.lab import open_lab
 
-    return open_lab(root)
+    return open_lab(root, options.options)
 
 
 def run_sources(root: Path, options: argparse.Namespace) -> int:
     """`sources`: the stage that fetches the source packages."""
+    from mc2lib.io.config import packaged_settings
     from mc2lib.study.sources import fetch_sources
 
-    fetch_sources(root)
+    fetch_sources(root, None if (root / "sources").is_dir() else packaged_settings() / "sources")
     return 0
 
 
@@ -134,17 +153,62 @@ def run_notebook(root: Path, options: argparse.Namespace) -> int:
 
 
 STUDY_COMMANDS = (
-    Command("repro", "run the whole study, or what is left of it", run_repro),
-    Command("arm", "run one arm, its evaluation and the report", run_arm, add_arm_arguments),
-    Command("prepare", "write the recipes of an arm's runs, to start ranks by hand", run_prepare, add_arm_arguments),
-    Command("clean", "remove what the study made and has not changed since", run_clean),
-    Command("smoke", "run the whole study, tiny, in a temporary folder", run_smoke, add_smoke_arguments),
+    Command("repro", "run the whole study, or what is left of it", run_repro, example="mc2lib repro"),
     Command(
-        "trial", "run some arms at another scale, in a temporary folder: for tuning", run_trial, add_trial_arguments
+        "arms",
+        "list the study's arms: tower, data and seen pairs",
+        run_arms,
+        add_arms_arguments,
+        "mc2lib arms --scale workstation",
     ),
-    Command("plan", "print what a scale would cost, without running it", run_plan, add_plan_arguments),
-    Command("readme", "write README's block of results from results/", run_readme),
-    Command("lab", "open JupyterLab on the notebooks", run_lab),
-    Command("sources", "fetch the source packages (a stage of the study)", run_sources),
-    Command("notebook", "execute a notebook (the other stages of the study)", run_notebook, add_notebook_arguments),
+    Command(
+        "arm", "run one arm, its evaluation and the report", run_arm, add_arm_arguments, "mc2lib arm small-worldwide"
+    ),
+    Command(
+        "prepare",
+        "write the recipes of an arm's runs, to start ranks by hand",
+        run_prepare,
+        add_arm_arguments,
+        "mc2lib prepare large-worldwide-scaled",
+    ),
+    Command("clean", "remove what the study made and has not changed since", run_clean, example="mc2lib clean"),
+    Command(
+        "smoke",
+        "run the whole study, tiny, in a temporary folder",
+        run_smoke,
+        add_smoke_arguments,
+        "mc2lib smoke --folder /path/to/keep",
+    ),
+    Command(
+        "trial",
+        "run some arms at another scale, in a temporary folder: for tuning",
+        run_trial,
+        add_trial_arguments,
+        "mc2lib trial small-english small-worldwide --set training.steps=640",
+    ),
+    Command(
+        "plan",
+        "print what a scale would cost, without running it",
+        run_plan,
+        add_plan_arguments,
+        "mc2lib plan --scale paper --ranks 64",
+    ),
+    Command("readme", "write README's block of results from results/", run_readme, example="mc2lib readme"),
+    Command(
+        "lab", "open JupyterLab on the notebooks", run_lab, add_lab_arguments, "mc2lib lab -- --no-browser --port 8889"
+    ),
+    Command(
+        "sources",
+        "fetch the source packages (a stage of the study)",
+        run_sources,
+        example="mc2lib sources",
+        needs_study=False,
+    ),
+    Command(
+        "notebook",
+        "execute a notebook (the other stages of the study)",
+        run_notebook,
+        add_notebook_arguments,
+        "mc2lib notebook 4_train -p arm small-english",
+    ),
 )

@@ -81,35 +81,6 @@ def reproduce_arm(root: Path, arm: str) -> int:
     return 0
 
 
-def build_stage(root: Path, stage: str) -> int:
-    """Run one stage and those that it depends on, unless they are up to date.
-
-    Returns:
-        DVC's exit status.
-
-    Raises:
-        InputError: another run is at work here.
-    """
-    with exclusive(root):
-        clear_dvc_locks(root)
-        clear_dvc_lock_file(root)
-        return run_dvc(root, ["repro", stage])
-
-
-def packaged_metadata(root: Path) -> Path:
-    """The folder of the study's own lists, which are built first if they are missing.
-
-    Raises:
-        RuntimeError: the stage that builds them failed.
-    """
-    folder = root / "data" / "metadata"
-    if not any(folder.glob("*.parquet")):
-        print(f"{folder} holds no lists: building the packaged ones first (once, some minutes)", flush=True)
-        if build_stage(root, "metadata") != 0 or not any(folder.glob("*.parquet")):
-            raise RuntimeError("the packaged metadata could not be built: see above, or name lists with --metadata")
-    return folder
-
-
 def print_results(root: Path) -> None:
     """Print where the report is, the headline table and, as the last line, the summary as JSON."""
     results = Paths(root).results
@@ -303,8 +274,3 @@ def environment(root: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         STUDY_PID: str(os.getpid()),
     }
-
-
-def open_lab(root: Path) -> int:
-    """Open JupyterLab on the notebooks with the study's library at hand; returns its exit status."""
-    return subprocess.run([sys.executable, "-m", "jupyterlab", "notebooks"], cwd=root, env=environment(root)).returncode

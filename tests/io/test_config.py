@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.io.config import find_root, load_params, read_yaml
+from mc2lib.io.config import (
+    find_root,
+    find_workplace,
+    load_params,
+    load_settings,
+    name_settings,
+    packaged_settings,
+    read_yaml,
+)
 
 
 @pytest.fixture
@@ -64,3 +72,26 @@ def test_no_root_outside_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"no params.yaml here or above"):
         find_root()
+
+
+def test_outside_a_study_the_packaged_parameters_are_used_and_named(tmp_path: Path, root: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_workplace() == tmp_path and packaged_settings() == root
+    assert load_settings(tmp_path) == load_params(root)
+    assert name_settings(tmp_path) == "packaged defaults (no params.yaml here or above)"
+    for name in ("params.yaml", "dvc.yaml"):  # another project's
+        (tmp_path / name).write_text("lr: 0.1\n")
+    assert load_settings(tmp_path) == load_params(root)
+
+
+def test_a_file_of_parameters_replaces_keys_section_by_section(study: Path) -> None:
+    (study / "mine.yaml").write_text("curate_pool: { t_en: 7 }\nseeds: [4]\n")
+    found, before = load_settings(study, over=study / "mine.yaml"), load_params(study)
+    assert found.curate_pool.t_en == 7 and found.curate_pool.tail_share == before.curate_pool.tail_share
+    assert found.seeds == (4,) and found.pool == before.pool
+    assert name_settings(study, study / "mine.yaml") == f"{study / 'params.yaml'}, then {study / 'mine.yaml'}"
+    (study / "mine.yaml").write_text("curate_pool: { t_n: 7 }\n")
+    with pytest.raises(InputError, match=r"unknown key 't_n'. Did you mean 't_en'\?"):
+        load_settings(study, over=study / "mine.yaml")
+    with pytest.raises(InputError, match=r"no such file. Give the path of a YAML file"):
+        load_settings(study, over=study / "none.yaml")

@@ -69,8 +69,10 @@ def list_parts(name: str, split: str, options: Mapping[str, str | None]) -> tupl
 
 
 def _load_streaming(name: str, split: str) -> datasets.IterableDataset:
-    import datasets  # 70 MB in every worker, which most pools' readers do not need
-
+    try:
+        import datasets  # 70 MB in every worker, which most pools' readers do not need
+    except ImportError as error:
+        raise InputError(name, "needs the library datasets", "Install it: pip install datasets.") from error
     path = Path(name)
     files = [str(p) for p in list_files(path) if p.suffix in LOADABLE] if path.exists() else []
     try:

@@ -58,7 +58,7 @@ def explain(pool: CuratedPool, text: str, language: str | None = None) -> pd.Dat
     keep = float(1 - np.prod(1 - rows["keep"].to_numpy(dtype=float))) if len(rows) else 0.0
     if not len(rows):
         decision = "dropped: no entry matched"
-    elif keep >= 1:
+    elif (rows["part"] == "tail").any():
         decision = "kept: it holds a tail entry"
     else:
         decision = f"kept in {keep:.1%} of draws: all its entries are common"

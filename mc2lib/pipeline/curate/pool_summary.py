@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from mc2lib.io.curated_pool import CuratedPool, PoolFiles, read_report
 from mc2lib.io.pools.shards import PoolSource
 from mc2lib.io.pools.text_fields import find_fields, tell_fields
 from mc2lib.languages import OTHER
+from mc2lib.params import CuratePool
 from mc2lib.pipeline.curate.datacard import Outcome
 from mc2lib.pipeline.curate.funnel import NO_ENTRY, NO_LIST, compare, comparison_text, step_text, summarise
 
@@ -25,13 +27,25 @@ MANY_UNMATCHED = 0.4
 SHOWN = 60
 
 
-def outcome_text(outcomes: Sequence[Outcome], source: PoolSource, pool: str) -> str:
+def settings_text(params: CuratePool, place: str) -> str:
+    """Which parameters a curation runs with, and where they are from.
+
+    Args:
+        params: of the run, with what the command line sets.
+        place: where the others were read.
+    """
+    told = ", ".join(f"{name} {value}" for name, value in asdict(params).items() if value is not None)
+    return f"settings: {place}, then options of the command: {told}"
+
+
+def outcome_text(outcomes: Sequence[Outcome], source: PoolSource, pool: str, by_make: bool = True) -> str:
     """What a curation prints at its end: the step table and a summary, or the strategies compared.
 
     Args:
         outcomes: by strategy.
         source: the pool that was curated.
         pool: as the person named it.
+        by_make: whether the next commands are make's, or of the installed package.
 
     Raises:
         InputError: there is one strategy and it kept no pair; the message names the step that took most.
@@ -40,7 +54,7 @@ def outcome_text(outcomes: Sequence[Outcome], source: PoolSource, pool: str) -> 
         if not outcomes[0].steps["left"].iloc[-1]:
             raise nothing_kept(source, outcomes[0])
         lost = read_report(outcomes[0].pool)["lost"]
-        return f"{step_text(outcomes[0].steps)}\n\n{summary_text(outcomes[0], lost, pool)}"
+        return f"{step_text(outcomes[0].steps)}\n\n{summary_text(outcomes[0], lost, pool, by_make)}"
     table = compare([summarise(outcome.pool.strategy, outcome.languages) for outcome in outcomes])
     told = [f"  {outcome.pool.strategy.name}: {outcome.pool.strategy.summary}" for outcome in outcomes]
     notes = ["English is its share of the pairs kept; t and p are English's where each language has its own.", *told]
@@ -54,19 +68,19 @@ def quarantine_text(outcome: Outcome) -> str:
     return f"Without {names}{more}, which could not be read: see {PoolFiles(outcome.pool.out).quarantine}"
 
 
-def summary_text(outcome: Outcome, examples: Mapping[str, Mapping[str, str]], pool: str) -> str:
+def summary_text(outcome: Outcome, examples: Mapping[str, Mapping[str, str]], pool: str, by_make: bool = True) -> str:
     """The lines that end a curation.
 
     Args:
         outcome: of `curate_pool`.
         examples: by step a text that was lost there and its language.
-        pool: as the person named it.
+        pool, by_make: as of `outcome_text`.
     """
     languages = outcome.languages[outcome.languages["epoch"] == 0]
     steps = outcome.steps[outcome.steps["epoch"] == 0]
     notes = [note for note in (_note_lists(languages), _note_matches(languages), _note_size(languages)) if note]
     lines = [_tell_languages(languages), _tell_losses(steps, examples), *(f"note: {note}" for note in notes)]
-    return "\n".join([*lines, *_tell_commands(outcome.pool, pool)])
+    return "\n".join([*lines, *_tell_commands(outcome.pool, pool, by_make)])
 
 
 def _tell_languages(languages: pd.DataFrame) -> str:
@@ -114,7 +128,7 @@ def _note_matches(languages: pd.DataFrame) -> str:
 
 
 def _note_size(languages: pd.DataFrame) -> str:
-    """Where thresholds stand at their least, from how many matched pairs on they do not in this very pool."""
+    """Where thresholds are at their least: from how many matched pairs on this pool's are higher."""
     used = languages[languages["matched"] > 0]
     least, above = used[used["t"] == 1], used[used["t"] > 1]
     if not len(used) or len(least) < len(used) / 2:
@@ -126,9 +140,17 @@ def _note_size(languages: pd.DataFrame) -> str:
     )
 
 
-def _tell_commands(curated: CuratedPool, pool: str) -> list[str]:
+def _tell_commands(curated: CuratedPool, pool: str, by_make: bool) -> list[str]:
     out, name = shlex.quote(str(curated.out)), curated.strategy.name
     option = "" if name == "isolated" else f" --strategy {name}"
+    if not by_make:
+        place = f"{shlex.quote(pool)} --out {out}{option}"
+        return [
+            "next:",
+            f'  mc2lib explain {out} "a text of yours"{option}   # its entries, and what keeps it',
+            f"  mc2lib export {place} --as webdataset --to /path/to/tars   # or parquet, datasets, uids",
+            f"  mc2lib train {place}   # CLIP on it, a new draw each epoch",
+        ]
     place = f"POOL={shlex.quote(pool)} OUT={out}" + (f' ARGS="{option.strip()}"' if option else "")
     return [
         "next:",
@@ -148,7 +170,7 @@ REMEDIES = {
 
 
 def nothing_kept(source: PoolSource, outcome: Outcome) -> InputError:
-    """Why a curated pool is empty: the step that took most pairs, and for texts where they may stand."""
+    """Why a curated pool is empty: the step that took most pairs, and for texts where they may be."""
     steps = outcome.steps[outcome.steps["epoch"] == 0]
     rows = int(steps["left"].iloc[0])
     if not rows:
@@ -160,4 +182,4 @@ def nothing_kept(source: PoolSource, outcome: Outcome) -> InputError:
     fields = find_fields(source.shards[0].paths[0]) if source.format == "webdataset" else []
     names = [field.name for field in fields if field.like_text] or [field.name for field in fields] or ["NAME"]
     told = f". {tell_fields(fields)}" if fields else ""
-    return InputError(str(source.root), fault + told, f"Say where the texts stand: --text {names[0]}.")
+    return InputError(str(source.root), fault + told, f"Say where the texts are: --text {names[0]}.")

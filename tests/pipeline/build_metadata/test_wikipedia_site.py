@@ -80,6 +80,7 @@ def write_study(root, url):
     text = re.sub(r"  hours: \[.*\]", "  hours: [12]", text)
     text = text.replace("  unigram_cap: 251465", "  unigram_cap: 2000").replace("  title_cap: 61235", "  title_cap: 3")
     (root / "params.yaml").write_text(text, encoding="utf-8")
+    (root / "dvc.yaml").touch()
     wordnets = root / "data" / "sources" / "wordnet"
     wordnets.mkdir(parents=True)
     line = "08930215 15 n 02 anarchism 0 City_of_Light 0 001 @i 08691669 n 0000 | no gods\n"
@@ -99,7 +100,7 @@ def built(site, tmp_path_factory):
     root = write_study(tmp_path_factory.mktemp("site"), site.url)
     said = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mc2lib.io.config.find_root", lambda: root)
+        patch.setattr("mc2lib.io.config.find_workplace", lambda: root)
         patch.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
         status = main(COMMAND)
     return root, status, "\n".join(said)
@@ -187,7 +188,7 @@ def test_languages_with_less_are_built_from_what_there_is(built):
 
 def test_again_does_nothing_and_asks_for_nothing_that_is_there(built, site, monkeypatch):
     root = built[0]
-    monkeypatch.setattr("mc2lib.io.config.find_root", lambda: root)
+    monkeypatch.setattr("mc2lib.io.config.find_workplace", lambda: root)
     lists = {path: path.stat().st_mtime_ns for path in (root / "wikipedia" / "metadata").glob("*.parquet")}
     site.asked.clear()
     assert main(COMMAND) == 0
@@ -197,7 +198,7 @@ def test_again_does_nothing_and_asks_for_nothing_that_is_there(built, site, monk
 
 def test_a_disk_without_room_is_reported_before_anything_is_fetched(site, tmp_path, monkeypatch, capsys):
     root = write_study(tmp_path, site.url)
-    monkeypatch.setattr("mc2lib.io.config.find_root", lambda: root)
+    monkeypatch.setattr("mc2lib.io.config.find_workplace", lambda: root)
     usage = shutil.disk_usage(root)._replace(free=1_000_000)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     assert main(COMMAND) == 2

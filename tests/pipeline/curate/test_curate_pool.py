@@ -54,7 +54,6 @@ from mc2lib.pipeline.curate.setup import ask_paper_hygiene, prepare
 from mc2lib.pipeline.export import export_pool
 from mc2lib.recipe.curation.strategies import STRATEGIES
 from mc2lib.schemas import METADATA, POOL
-from mc2lib.study.dvc_runs import packaged_metadata
 from tests.conftest import ROOT
 from tests.oracles.curation import curate as curate_slowly
 from tests.oracles.matching import find_entries
@@ -865,26 +864,6 @@ def test_a_shard_that_says_nothing_of_its_images_loses_none(metadata: Path, tmp_
     assert not outcome.quarantined and outcome.steps["left"].iloc[-1] == 2
     with pytest.raises(InputError, match="no row of the pool has the field 'faces'"):
         curate_pool(source, metadata, tmp_path / "out", CuratePool(t_en=1000, faces=1), HERE)
-
-
-def test_missing_metadata_is_built_first(pool: Path, metadata: Path, tmp_path: Path, monkeypatch, capsys):
-    root = tmp_path / "fresh"
-    root.mkdir()
-    asked = []
-
-    def repro(folder: Path, arguments: list[str]) -> int:
-        asked.append((folder, arguments))
-        shutil.copytree(metadata, folder / "data" / "metadata")
-        return 0
-
-    monkeypatch.setattr("mc2lib.study.dvc_runs.run_dvc", repro)
-    assert packaged_metadata(root) == packaged_metadata(root) == root / "data" / "metadata"
-    assert asked == [(root, ["repro", "metadata"])]
-    assert "holds no lists: building the packaged ones first" in capsys.readouterr().out
-    shutil.rmtree(root / "data" / "metadata")
-    monkeypatch.setattr("mc2lib.study.dvc_runs.run_dvc", lambda *_: 1)
-    with pytest.raises(RuntimeError, match=r"could not be built.*--metadata"):
-        packaged_metadata(root)
 
 
 def test_paper_hygiene_asks_for_all_that_the_paper_did_or_says_what_is_missing(tmp_path: Path):

@@ -37,6 +37,8 @@ def test_a_healthy_pool_is_told_in_three_lines_and_the_commands():
     assert lines[2] == "next:" and "note:" not in text
     assert "make export POOL='a pool' OUT=out AS=webdataset" in text and "make train POOL='a pool' OUT=out" in text
     assert 'mc2lib explain out "a text of yours"' in text
+    told = summary_text(outcome([("en", 800, 800, 700, 300, 20)]), {}, "a pool", by_make=False)
+    assert "  mc2lib export 'a pool' --out out --as webdataset --to /path/to/tars" in told and "make" not in told
 
 
 def test_the_largest_losses_have_an_example():
