@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mc2lib.reporting.findings import mean_and_spread
+from mc2lib.reporting.statistics import mean_and_spread
 
 #: The tables' columns: measure, its heading, and whether it is a share (printed in percent).
 COLUMNS: tuple[tuple[str, str, bool], ...] = (

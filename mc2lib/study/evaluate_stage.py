@@ -20,7 +20,7 @@ from mc2lib.languages import script
 from mc2lib.params import Params
 from mc2lib.recipe.evaluation.measures import SEEN_PAIRS, Measure, measure_model
 from mc2lib.recipe.evaluation.zero_shot import class_embeddings
-from mc2lib.reporting.findings import mean_and_spread
+from mc2lib.reporting.statistics import mean_and_spread
 from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
 from mc2lib.trainer.encoder import load_encoder
 
