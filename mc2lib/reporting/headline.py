@@ -14,20 +14,15 @@ import numpy as np
 import pandas as pd
 
 from mc2lib.recipe.evaluation.measures import SEEN_PAIRS
-from mc2lib.reporting.findings import Finding, Verdict, mean_and_spread
+from mc2lib.reporting.effects import PIXELS
+from mc2lib.reporting.findings import Finding, Verdict, count_family
 from mc2lib.reporting.sentences import format_difference, format_finding
+from mc2lib.reporting.statistics import ALPHA, mean_and_spread
 from mc2lib.reporting.tables import CHANCE, CONTROLS, decimals_of, format_pair, order_arms
 
 MEASURES = ("en_top1", "world_top1")
-PIXELS = "pixel neighbour"
 NAMES = {CHANCE: "*chance*", PIXELS: "*nearest neighbour on pixels*"}
 
-#: How a sentence tells a verdict on an effect of the paper.
-VERDICTS: dict[Verdict, str] = {
-    "shows": "shows",
-    "reversed": "comes out the other way",
-    "unresolved": "unresolved",
-}
 #: Characters per line of the Markdown.
 WIDTH = 118
 
@@ -118,9 +113,9 @@ def _format_mean(table: pd.DataFrame, arm: str, measure: str) -> str:
 
 def _tell(finding: Finding) -> str:
     """One effect in a sentence: its title, its verdict and what was measured, then what the paper says."""
-    paper = finding.effect.direction.partition(": ")[2] or finding.effect.direction
-    verdict = VERDICTS[finding.verdict]
-    return f"**{finding.effect.title}: {verdict}** ({format_finding(finding)}). The paper: {paper}."
+    effect = finding.effect
+    said = f"The paper expects a difference {effect.direction} zero: {effect.reason}."
+    return f"**{effect.title}: {finding.verdict}** ({format_finding(finding)}). {said}"
 
 
 def _count_verdicts(findings: Sequence[Finding]) -> str:
@@ -128,11 +123,11 @@ def _count_verdicts(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.verdict for finding in findings if finding.effect.bar == "paper")
     if not counts:
         return ""
+    words: tuple[Verdict, ...] = ("shows", "reversed", "does not show", "cannot tell")
+    each = ", ".join(f"*{word}* for {counts[word]}" for word in words)
     return (
-        f"Of the paper's {counts.total()} effects that the study measures, the verdict is *shows* for "
-        f"{counts['shows']}, *comes out the other way* for {counts['reversed']} and *unresolved* for "
-        f"{counts['unresolved']}; "
-        "[the report](results/report.md) has every one of them, and the effects that are held to bars of our own."
+        f"Of the paper's {counts.total()} effects that the study measures, the verdict is {each}; "
+        "[the report](results/report.md) has every one of them, and the effects whose direction is ours."
     )
 
 
@@ -214,8 +209,10 @@ def _caution(findings: Sequence[Finding], seen: Mapping[str, float]) -> str:
         return ""
     pairs = "".join(f" (`{arm}`, 1.0×, sees {value:,.0f} pairs)" for arm, value in seen.items())
     return (
-        "An effect is resolved if it has the same sign in every seed and its mean exceeds its spread. "
-        f"Luck alone gives the paper's sign in all {seeds} seeds once in {2**seeds}; p is from a paired t-test, not "
-        f"corrected for the {len(findings)} effects. At this budget{pairs} the arms are far from converged, so none "
-        "of this refutes the paper."
+        f"An effect *shows* if a paired t-test over {seeds} seeds finds it in the direction expected, with p below "
+        f"{ALPHA} after Holm's correction for all {count_family(findings)} effects that have a direction, and is "
+        "*reversed* if it finds the other direction. Otherwise it *does not show* if the 95 % interval excludes an "
+        "effect of 1 point, and else the study *cannot tell* ([the rule](docs/study.md#how-an-effect-is-decided)). At "
+        "this "
+        f"budget{pairs} the arms are far from converged, so none of this refutes the paper."
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mc2lib.reporting.findings import mean_and_spread
+from mc2lib.reporting.statistics import mean_and_spread
 
 
 class Column(NamedTuple):

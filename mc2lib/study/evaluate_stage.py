@@ -34,7 +34,7 @@ from mc2lib.recipe.evaluation.measures import (
     rank_seen,
 )
 from mc2lib.recipe.evaluation.zero_shot import class_embeddings
-from mc2lib.reporting.findings import mean_and_spread
+from mc2lib.reporting.statistics import mean_and_spread
 from mc2lib.schemas import CONCEPT_MEASURES, EVALUATION_IMAGES, EVALUATION_TEXTS
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]

@@ -11,14 +11,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mc2lib.errors import InputError
-from mc2lib.io.files import atomic, write_json
+from mc2lib.io.files import atomic, read_table, write_json
 from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params
 from mc2lib.reporting.curation_summary import describe_curation
-from mc2lib.reporting.findings import Finding, decide_effects, mean_and_spread
+from mc2lib.reporting.effects import TOPICS
+from mc2lib.reporting.findings import Finding, count_family, decide_effects
 from mc2lib.reporting.headline import count_seen_pairs, describe_pixels, describe_thresholds
-from mc2lib.reporting.plots.ablation_plots import plot_arms, plot_effects, plot_languages, plot_sensitivity
-from mc2lib.reporting.sentences import TOPICS, describe, describe_criterion
+from mc2lib.reporting.plots.ablation_plots import plot_arms, plot_languages
+from mc2lib.reporting.plots.effect_plots import plot_effects, plot_sensitivity
+from mc2lib.reporting.sentences import describe, describe_criterion, tabulate_findings
+from mc2lib.reporting.statistics import mean_and_spread
 from mc2lib.reporting.tables import (
     CONTROLS,
     decimals_of,
@@ -28,6 +31,7 @@ from mc2lib.reporting.tables import (
     order_arms,
     tabulate,
 )
+from mc2lib.schemas import CONCEPT_MEASURES
 
 HEADLINE = ("en_top1", "world_top1")
 COLUMNS = ("arm", "seed", "measure", "language", "value")
@@ -75,6 +79,42 @@ def read_controls(root: Path) -> pd.DataFrame:
         InputError: the file is missing or broken; the message names it and the stage to run.
     """
     return _read_tidy(Paths(Path(root)).results / "controls.csv", "Run `dvc repro ablation`.")
+
+
+def read_concepts(root: Path, params: Params, measures: pd.DataFrame) -> pd.DataFrame:
+    """What was measured concept by concept, of the arms that say it.
+
+    Args:
+        root: the study's folder.
+        params: the study's parameters.
+        measures: as `read_measures` returns it; held against the means over concepts.
+
+    Returns:
+        table with a column arm and those of CONCEPT_MEASURES; empty where no arm says anything by concept.
+
+    Raises:
+        InputError: a file is broken, or its means are not those of the arm's table of measures.
+    """
+    tables = []
+    for arm in order_arms(measures, list(params.arms)):
+        path = Paths(Path(root)).evaluation_result(arm).with_suffix(".parquet")
+        if path.exists():
+            table = read_table(path, CONCEPT_MEASURES).to_pandas().assign(arm=arm)
+            _check_means(table, measures[measures["arm"] == arm], path, f"Run `dvc repro --force evaluate@{arm}`.")
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["arm", *CONCEPT_MEASURES.names])
+
+
+def _check_means(concepts: pd.DataFrame, measures: pd.DataFrame, path: Path, remedy: str) -> None:
+    """Raise InputError unless each mean over a seed's drawings is what the arm's table of measures says."""
+    sums = concepts.assign(value=concepts["value"] * concepts["drawings"]).groupby(["seed", "measure"])
+    means = sums["value"].sum() / sums["drawings"].sum()
+    said = measures[measures["language"] == ""].set_index(["seed", "measure"])["value"].reindex(means.index)
+    wrong = (means - said).abs() > 1e-6
+    if wrong.any():
+        seed, measure = means.index[int(np.argmax(wrong))]
+        fault = f"its mean of {measure}, seed {seed}, is not the one in {path.with_suffix('.csv').name}"
+        raise InputError(str(path), fault, remedy)
 
 
 def read_thresholds(root: Path) -> pd.DataFrame:
@@ -142,16 +182,15 @@ def write_report(root: Path, params: Params) -> dict[str, Any]:
     Returns:
         the summary: {"what": "study", "arms": their number, "seeds": their number, "headline": {arm:
         {measure: [mean, spread]}}, "controls": likewise, "seen_pairs": {arm: their mean}, "thresholds":
-        {language: t in each seed}, "effects": {effect: {"bar", "paper", "ours", "spread", "p", "verdict",
-        "shows"}}}; shares in 0..1, every number finite. `paper` is the paper's direction, empty where it
-        gives none; `ours` is what was measured; `p` is null with one seed.
+        {language: t in each seed}, "holm_family": how many p are corrected for each other, "effects":
+        {effect: see `summarise_finding`}}; shares in 0..1, every number finite.
 
     Raises:
         InputError: no arm was evaluated, the controls are missing, or a file is broken.
     """
     paths = Paths(Path(root))
     measures, controls = read_measures(root, params), read_controls(root)
-    findings = find_effects(measures, controls)
+    findings = find_effects(measures, controls, read_concepts(root, params, measures))
     tables = {name: tabulate(measures, controls, arms) for name, arms in params.tables.items()}
     for name, table in tables.items():
         _write_text(table.to_csv(index=False), paths.results / "tables" / f"{name}.csv")
@@ -170,9 +209,14 @@ def write_report(root: Path, params: Params) -> dict[str, Any]:
     return summary
 
 
-def find_effects(measures: pd.DataFrame, controls: pd.DataFrame) -> list[Finding]:
-    """Every effect that the arms measured so far, and the controls, decide; see `decide_effects`."""
-    return decide_effects(pd.concat([measures, controls], ignore_index=True))
+def find_effects(measures: pd.DataFrame, controls: pd.DataFrame, concepts: pd.DataFrame | None = None) -> list[Finding]:
+    """Every effect that the arms measured so far, and the controls, decide; see `decide_effects`.
+
+    Args:
+        measures, controls: as `read_measures` and `read_controls` return them.
+        concepts: as `read_concepts` returns it; only bootstrap intervals need it.
+    """
+    return decide_effects(pd.concat([measures, controls], ignore_index=True), concepts)
 
 
 def summarise_study(
@@ -194,18 +238,41 @@ def summarise_study(
         "thresholds": {
             str(language): rows.sort_values("seed")["t"].tolist() for language, rows in thresholds.groupby("language")
         },
-        "effects": {
-            finding.effect.key: {
-                "bar": finding.effect.bar,
-                "paper": finding.effect.direction if finding.effect.bar == "paper" else "",
-                "ours": finding.mean,
-                "spread": finding.spread,
-                "p": finding.p,
-                "verdict": finding.verdict,
-                "shows": finding.shows,
-            }
-            for finding in findings
-        },
+        "holm_family": count_family(findings),
+        "effects": {finding.effect.key: summarise_finding(finding) for finding in findings},
+    }
+
+
+def summarise_finding(finding: Finding) -> dict[str, Any]:
+    """One effect as JSON.
+
+    Args:
+        finding: the effect as it came out.
+
+    Returns:
+        {"bar": paper, ours or none; "direction": above, below or none; "reason"; "measure"; "seeds"; "differences":
+        one per seed; "ours": their mean; "spread"; "interval": 95 %, by t; "bootstrap": 95 %, over seeds and concepts;
+        "p"; "holm_p"; "smallest_of_interest"; "smallest_visible"; "largest_possible"; "verdict"}; null where it is not
+        defined, as most are with one seed, and "holm_p" without a direction.
+    """
+    effect = finding.effect
+    return {
+        "bar": effect.bar,
+        "direction": effect.direction,
+        "reason": effect.reason,
+        "measure": effect.measure,
+        "seeds": list(finding.seeds),
+        "differences": list(finding.differences),
+        "ours": finding.mean,
+        "spread": finding.spread,
+        "interval": finding.interval and list(finding.interval),
+        "bootstrap": finding.bootstrap and list(finding.bootstrap),
+        "p": finding.p,
+        "holm_p": finding.holm_p,
+        "smallest_of_interest": finding.unit.smallest,
+        "smallest_visible": finding.smallest_visible,
+        "largest_possible": finding.largest_possible,
+        "verdict": finding.verdict,
     }
 
 
@@ -232,13 +299,9 @@ def headline_text(summary: Mapping[str, Any]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"{name:<{widths[0]}}  {english:>{widths[1]}}  {world:>{widths[2]}}" for name, english, world in rows]
     lines.insert(1, "-" * len(lines[0]))
-    effects = summary["effects"]
-    lines += ["", f"mean ± spread over seeds: {summary['seeds']}; shows: {_names(effects, True)}"]
+    shows = [name for name, effect in summary["effects"].items() if effect["verdict"] == "shows"]
+    lines += ["", f"mean ± spread over seeds: {summary['seeds']}; shows: {', '.join(shows) or 'nothing'}"]
     return "\n".join(lines)
-
-
-def _names(effects: Mapping[str, Any], shows: bool) -> str:
-    return ", ".join(name for name, effect in effects.items() if effect["shows"] is shows) or "nothing"
 
 
 def draw_figures(
@@ -305,6 +368,7 @@ def write_prose(
     parts.append(describe_criterion(findings))
     if findings:
         parts.append("![The effects](figures/effects.png)")
+        parts.append(format_markdown(tabulate_findings(findings)))
     for topic, title in TOPICS.items():
         of_topic = [finding for finding in findings if finding.effect.topic == topic]
         if of_topic:

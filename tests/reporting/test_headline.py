@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mc2lib.reporting.findings import EFFECTS, Effect, judge
+from mc2lib.reporting.effects import EFFECTS, Effect
+from mc2lib.reporting.findings import Measured, judge
 from mc2lib.reporting.headline import WIDTH, choose_findings, describe_pixels, describe_thresholds, write_headline
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]
@@ -25,13 +26,19 @@ def table(*rows):
     return pd.DataFrame([row for part in rows for row in part], columns=COLUMNS)
 
 
-SHOWS, REVERSED, UNRESOLVED = [0.03, 0.04, 0.05], [-0.03, -0.04, -0.05], [0.1, -0.1, 0.1]
+SHOWS, REVERSED, WIDE, NIL = [0.03, 0.04, 0.05], [-0.03, -0.04, -0.05], [0.1, -0.1, 0.1], [0.001, -0.001, 0.001]
+#: Differences whose p is far below what Holm's correction asks of a few effects.
+SURELY, SURELY_NOT = [0.0300, 0.0301, 0.0302], [-0.0300, -0.0301, -0.0302]
 
 
-def finding(key, values=SHOWS, *, bar="paper", topic="main"):
-    direction = f"above zero: the paper's words on {key}"
-    effect = Effect(key, topic, f"Title of {key}", bar, direction, "en_top1", {"a": 1, "b": -1}, int(bar != "none"))
-    return judge(effect, (0, 1, 2), values)
+def measured(key, values=SHOWS, *, bar="paper", topic="main"):
+    direction, reason = ("none", "") if bar == "none" else ("above", f"the paper's words on {key}")
+    effect = Effect(key, topic, f"Title of {key}", bar, direction, reason, "en_top1", ("a",), ("b",))
+    return Measured(effect, (0, 1, 2), tuple(values))
+
+
+def finding(key, values=SHOWS, **named):
+    return judge([measured(key, values, **named)])[0]
 
 
 CONTROLS = table(top1("chance", [1 / 400] * 3, 1 / 400), top1("pixel neighbour", [0.30, 0.32, 0.34]))
@@ -106,7 +113,7 @@ def test_the_choice_is_the_papers_main_questions_at_their_largest_tower():
         finding("curse_small"),
         finding("budget_small", bar="none"),
         finding("curse_large", REVERSED),
-        finding("capacity", UNRESOLVED),
+        finding("capacity", WIDE),
         finding("pixels", bar="ours"),
         finding("merged", topic="curation"),
         finding("stays_small"),
@@ -116,38 +123,41 @@ def test_the_choice_is_the_papers_main_questions_at_their_largest_tower():
 
 def test_the_choice_does_not_depend_on_the_outcome():
     keys = ["curse_small", "curse_large", "capacity"]
-    for values in (SHOWS, REVERSED, UNRESOLVED):
+    for values in (SHOWS, REVERSED, WIDE, NIL):
         chosen = choose_findings([finding(key, values) for key in keys])
         assert [each.effect.key for each in chosen] == ["curse_large", "capacity"]
 
 
 def test_the_papers_main_effects_leave_a_short_list():
-    assert len(choose_findings([judge(effect, (0, 1), [0.1, 0.2]) for effect in EFFECTS])) <= 6
+    assert len(choose_findings(judge([Measured(effect, (0, 1), (0.1, 0.2)) for effect in EFFECTS]))) <= 6
 
 
 @pytest.mark.parametrize(
-    ("values", "said"), [(SHOWS, "shows"), (REVERSED, "comes out the other way"), (UNRESOLVED, "unresolved")]
+    ("values", "said"), [(SHOWS, "shows"), (REVERSED, "reversed"), (WIDE, "cannot tell"), (NIL, "does not show")]
 )
 def test_a_bullet_says_verdict_measurement_and_the_papers_words(values, said):
     (bullet,) = [part for part in headline([finding("capacity", values)]).split("\n\n") if part.startswith("- ")]
     assert f"**Title of capacity: {said}** (" in as_one_line(bullet)
-    assert "The paper: the paper's words on capacity." in as_one_line(bullet)
+    assert "The paper expects a difference above zero: the paper's words on capacity." in as_one_line(bullet)
     if values is SHOWS:
-        assert "(+4.0 ± 1.0 points, p = 0.02)" in as_one_line(bullet)
+        assert "(+4.0 points, 95 % interval +1.5 to +6.5, p = 0.020 after Holm's correction)" in as_one_line(bullet)
 
 
 def test_the_papers_effects_are_counted_by_verdict_and_ours_are_not():
-    findings = [
-        *(finding(f"s{i}", SHOWS, topic="curation") for i in range(3)),
-        *(finding(f"r{i}", REVERSED, topic="curation") for i in range(2)),
-        finding("u", UNRESOLVED),
-        finding("ours", SHOWS, bar="ours"),
-        finding("none", SHOWS, bar="none"),
-    ]
+    findings = judge(
+        [
+            *(measured(f"s{i}", SURELY, topic="curation") for i in range(3)),
+            *(measured(f"r{i}", SURELY_NOT, topic="curation") for i in range(2)),
+            measured("n", NIL),
+            measured("u", WIDE),
+            measured("ours", SURELY, bar="ours"),
+            measured("none", SURELY, bar="none"),
+        ]
+    )
     text = as_one_line(headline(findings))
-    assert "Of the paper's 6 effects" in text
-    assert "*shows* for 3, *comes out the other way* for 2 and *unresolved* for 1;" in text
-    assert "once in 8" in text and "the 8 effects" in text
+    assert "Of the paper's 7 effects" in text
+    assert "*shows* for 3, *reversed* for 2, *does not show* for 1, *cannot tell* for 1;" in text
+    assert "over 3 seeds" in text and "Holm's correction for all 8 effects" in text
 
 
 def test_its_lines_are_short():

@@ -8,14 +8,18 @@ import math
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.recipe.evaluation.measures import summarise
+from mc2lib.schemas import CONCEPT_MEASURES
 from mc2lib.study.report import (
     COLUMNS,
     headline_text,
+    read_concepts,
     read_evaluation,
     read_measures,
     read_thresholds,
@@ -77,12 +81,18 @@ def test_summary(report):
     assert summary["headline"]["small-worldwide"]["world_top1"] == pytest.approx([0.20, 0.0])
     assert summary["controls"]["pixel_neighbour"]["en_top1"] == pytest.approx([0.31, 0.01])
     curse = summary["effects"]["curse_small"]
-    assert (curse["ours"], curse["spread"], curse["shows"]) == (pytest.approx(-0.06), pytest.approx(0.01), True)
-    assert curse["paper"].startswith("below zero")
-    assert summary["effects"]["curation_english"]["shows"] is False  # 0, +1, -2 points
-    assert (curse["bar"], curse["verdict"], curse["p"]) == ("paper", "shows", pytest.approx(0.0092, abs=1e-3))
-    raw = summary["effects"]["curation_english"]
-    assert (raw["bar"], raw["paper"], raw["verdict"]) == ("ours", "", "unresolved")
+    assert (curse["bar"], curse["direction"], curse["verdict"]) == ("paper", "below", "shows")
+    assert (curse["ours"], curse["spread"]) == (pytest.approx(-0.06), pytest.approx(0.01))
+    assert curse["differences"] == pytest.approx([-0.05, -0.06, -0.07]) and curse["seeds"] == [0, 1, 2]
+    assert curse["interval"] == pytest.approx(
+        [-0.06 - 4.3027 * 0.01 / 3**0.5, -0.06 + 4.3027 * 0.01 / 3**0.5], abs=1e-6
+    )
+    assert (curse["p"], curse["holm_p"]) == (pytest.approx(0.0092, abs=1e-3), pytest.approx(2 * curse["p"]))
+    assert curse["bootstrap"] is None  # nothing by concept
+    raw = summary["effects"]["curation_english"]  # 0, +1, -2 points
+    assert (raw["bar"], raw["verdict"], raw["holm_p"]) == ("ours", "cannot tell", pytest.approx(raw["p"]))
+    assert raw["largest_possible"] == pytest.approx(raw["interval"][1]) and raw["smallest_of_interest"] == 0.01
+    assert summary["holm_family"] == 3
     assert summary["seen_pairs"] == {"small-english": 4096.0}
     assert summary["thresholds"] == {"de": [1, 1], "en": [24, 24], "ru": [1, 3]}
     assert set(summary["effects"]) == {"curse_small", "curation_english", "curation_world"}
@@ -116,8 +126,15 @@ def test_figures_and_plots(report):
 
 def test_prose(report):
     text = (report[0] / "results/report.md").read_text()
-    assert "Measured: −6.0 ± 1.0 points, p < 0.01 (3 seeds: −5.0, −6.0, −7.0). It **shows**" in text
-    assert "Our bar: above zero: curation is the recipe's premise" in text
+    row = (
+        "| Curse of multilinguality at equal pairs, small tower | below zero (the paper's) | −6.0 [−8.5, −3.5] points |"
+    )
+    assert row in text
+    assert (
+        "Seed by seed: −5.0, −6.0, −7.0; p = 0.009 by itself, p = 0.018 after Holm's correction. It **shows**." in text
+    )
+    assert "We, not the paper, expect a difference above zero: curation is the recipe's premise" in text
+    assert "no effect below has one, because there are no results by concept" in text
     assert "t = 1 in 1 to 2 (by seed) of 3 languages" in text
     assert "told each training drawing's true concept" in text
     assert "Below it in the mean" in text and "| chance | 3 | 6.00 ± 0.00 |" in text
@@ -151,8 +168,45 @@ def test_one_seed_of_one_arm_still_reports(tmp_path, params):
     assert summary["headline"] == {"raw": {"en_top1": [0.2, 0.0], "world_top1": [pytest.approx(0.1), 0.0]}}
     assert summary["effects"] == {}
     assert math.isfinite(summary["headline"]["raw"]["world_top1"][0])
-    assert "nothing is resolved" in (tmp_path / "results/report.md").read_text()
     assert "shows: nothing" in headline_text(summary)
+
+
+def write_concepts(root, arm, english, shift=0.0):
+    """Two concepts of one and three drawings, whose mean is what write_arm says of English."""
+    cells = [
+        (seed, "en_top1", concept, drawings, each + shift + step)
+        for seed, each in enumerate(english)
+        for concept, drawings, step in (("cat", 1, 0.03 * (seed + 1)), ("dog", 3, -0.01 * (seed + 1)))
+    ]
+    path = root / f"results/evaluation/{arm}.parquet"
+    table = pa.table(dict(zip(CONCEPT_MEASURES.names, zip(*cells, strict=True), strict=True)), schema=CONCEPT_MEASURES)
+    pq.write_table(table, path)
+
+
+def test_results_by_concept_give_bootstrap_intervals(tmp_path, params):
+    for arm, english in (("small-english", [0.40, 0.42, 0.44]), ("small-worldwide", [0.35, 0.36, 0.37])):
+        write_arm(tmp_path, arm, english, 0.1)
+        write_concepts(tmp_path, arm, english)
+    write_arm(tmp_path, "raw", [0.35, 0.35, 0.39], 0.15)
+    write_controls(tmp_path)
+    effects = write_report(tmp_path, params)["effects"]
+    low, high = effects["curse_small"]["bootstrap"]
+    assert (low + high) / 2 == pytest.approx(-0.06) and low <= effects["curse_small"]["interval"][0] + 1e-12
+    assert effects["curation_english"]["bootstrap"] is None  # the raw arm says nothing by concept
+    text = (tmp_path / "results/report.md").read_text()
+    assert "; bootstrap interval −8.5 to −3.5; p = 0.009" in text and "`curation_english`" in text
+
+
+def test_results_by_concept_that_contradict_the_table_are_named(tmp_path, params):
+    write_arm(tmp_path, "raw", [0.2, 0.3], 0.1)
+    write_concepts(tmp_path, "raw", [0.2, 0.3], shift=0.01)
+    with pytest.raises(
+        InputError, match=r"raw\.parquet: its mean of en_top1, seed 0, is not the one in raw\.csv\. Run"
+    ):
+        read_concepts(tmp_path, params, read_measures(tmp_path, params))
+    (tmp_path / "results/evaluation/raw.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"raw\.parquet: not a whole Parquet file"):
+        read_concepts(tmp_path, params, read_measures(tmp_path, params))
 
 
 @pytest.mark.parametrize("content", ["", "mix,seed,language\nbase,0,en\n", "mix,seed,language,t\nbase,0,en,x\n"])

@@ -6,10 +6,8 @@ import io
 
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
 
-from mc2lib.reporting.findings import Effect, judge
-from mc2lib.reporting.plots.ablation_plots import SIDES, plot_arms, plot_effects, plot_languages, plot_sensitivity
+from mc2lib.reporting.plots.ablation_plots import plot_arms, plot_languages
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]
 MEASURED = [("en_top1", ""), ("world_top1", ""), ("top1", "en"), ("top1", "de"), ("top1", "macro")]
@@ -36,12 +34,6 @@ def labels(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
-def finding(key, values, sign=+1, measure="en_top1"):
-    return judge(
-        Effect(key, "main", f"Title of {key}", "paper", "above", measure, {"a": 1, "b": -1}, sign), (0, 1, 2), values
-    )
-
-
 def test_arms_stand_in_order_with_a_point_a_seed():
     figure = plot_arms(MEASURES, CONTROLS, ["small-b", "large-a", "missing"])
     english, world = figure.axes
@@ -63,38 +55,11 @@ def test_a_map_of_languages():
     assert drawn(figure)
 
 
-def test_effects_say_what_shows():
-    findings = [
-        finding("one", [0.03, 0.04, 0.05]),
-        finding("two", [0.03, -0.04, 0.05]),
-        finding("three", [0.03, 0.04, 0.05], sign=0),
-        finding("four", [0.1, 0.1, 0.1], measure="en_alignment"),
-    ]
-    figure = plot_effects(findings)
-    panel = figure.axes[0]
-    assert labels(panel.yaxis) == ["Title of one", "Title of two", "Title of three"]  # alignment has another unit
-    assert [text.get_text() for text in panel.texts] == ["shows", "unresolved", "–"]
-    left, right = panel.get_xlim()
-    assert left == -right
-    assert right > 5
-    assert drawn(figure)
-
-
-def test_the_papers_side_and_our_bars_side_have_tints_of_their_own():
-    ours = judge(Effect("o", "main", "Ours", "ours", "below", "en_top1", {"a": 1, "b": -1}, -1), (0, 1), [0.1, 0.12])
-    panel = plot_effects([finding("one", [0.03, 0.04, 0.05]), ours]).axes[0]
-    sides = [(patch.get_width() > 0, to_hex(patch.get_facecolor())) for patch in panel.patches]
-    assert sides == [(True, SIDES["paper"]), (False, SIDES["ours"])] and SIDES["paper"] != SIDES["ours"]
-    assert [text.get_text() for text in panel.texts] == ["shows", "reversed"]
-
-
 @pytest.mark.parametrize(
     "figure",
     [
         lambda: plot_arms(MEASURES, CONTROLS, []),
         lambda: plot_languages(MEASURES, [], ["en"]),
-        lambda: plot_effects([]),
-        lambda: plot_sensitivity([]),
     ],
 )
 def test_nothing_measured_draws_an_empty_figure(figure):
