@@ -138,6 +138,55 @@ SCRIPTS = {
     "Tifinagh": "zgh",
 }
 
+#: English names of the Wikipedias' languages, most of them as CLDR has them.
+_NAMES = """
+    ab:Abkhaz, ace:Acehnese, ady:Adyghe, af:Afrikaans, als:Alemannic, alt:Southern Altai, am:Amharic, ami:Amis,
+    an:Aragonese, ang:Old English, anp:Angika, ar:Arabic, arc:Aramaic, ary:Moroccan Arabic, arz:Egyptian Arabic,
+    as:Assamese, ast:Asturian, atj:Atikamekw, av:Avar, avk:Kotava, awa:Awadhi, ay:Aymara, az:Azerbaijani,
+    azb:South Azerbaijani, ba:Bashkir, ban:Balinese, bar:Bavarian, bat_smg:Samogitian, bbc:Batak Toba,
+    bcl:Central Bikol, be:Belarusian, be_tarask:Belarusian (Taraškievica), bew:Betawi, bg:Bulgarian, bh:Bhojpuri,
+    bi:Bislama, bjn:Banjar, blk:Pa'O, bm:Bambara, bn:Bengali, bo:Tibetan, bpy:Bishnupriya, br:Breton, bs:Bosnian,
+    bug:Buginese, bxr:Buryat, ca:Catalan, cbk_zam:Chavacano, cdo:Eastern Min, ce:Chechen, ceb:Cebuano, ch:Chamorro,
+    chr:Cherokee, chy:Cheyenne, ckb:Central Kurdish, co:Corsican, cr:Cree, crh:Crimean Tatar, cs:Czech, csb:Kashubian,
+    cu:Church Slavonic, cv:Chuvash, cy:Welsh, da:Danish, dag:Dagbani, de:German, dga:Dagaare, din:Dinka, diq:Zazaki,
+    dsb:Lower Sorbian, dtp:Central Dusun, dty:Doteli, dv:Divehi, dz:Dzongkha, ee:Ewe, el:Greek, eml:Emilian-Romagnol,
+    en:English, eo:Esperanto, es:Spanish, et:Estonian, eu:Basque, ext:Extremaduran, fa:Persian, fat:Fanti, ff:Fula,
+    fi:Finnish, fiu_vro:Võro, fj:Fijian, fo:Faroese, fon:Fon, fr:French, frp:Arpitan, frr:Northern Frisian,
+    fur:Friulian, fy:Western Frisian, ga:Irish, gag:Gagauz, gan:Gan Chinese, gcr:Guianan Creole, gd:Scottish Gaelic,
+    gl:Galician, glk:Gilaki, gn:Guarani, gom:Goan Konkani, gor:Gorontalo, got:Gothic, gpe:Ghanaian Pidgin, gu:Gujarati,
+    guc:Wayuu, gur:Frafra, guw:Gun, gv:Manx, ha:Hausa, hak:Hakka Chinese, haw:Hawaiian, he:Hebrew, hi:Hindi,
+    hif:Fiji Hindi, hr:Croatian, hsb:Upper Sorbian, ht:Haitian Creole, hu:Hungarian, hy:Armenian, hyw:Western Armenian,
+    ia:Interlingua, id:Indonesian, ie:Interlingue, ig:Igbo, igl:Igala, ik:Inupiaq, ilo:Iloko, inh:Ingush, io:Ido,
+    is:Icelandic, it:Italian, iu:Inuktitut, ja:Japanese, jam:Jamaican Creole English, jbo:Lojban, jv:Javanese,
+    ka:Georgian, kaa:Karakalpak, kab:Kabyle, kbd:Kabardian, kbp:Kabiye, kcg:Tyap, kg:Kongo, ki:Kikuyu, kk:Kazakh,
+    kl:Greenlandic, km:Khmer, kn:Kannada, ko:Korean, koi:Komi-Permyak, krc:Karachay-Balkar, ks:Kashmiri, ksh:Colognian,
+    ku:Kurdish, kus:Kusaal, kv:Komi, kw:Cornish, ky:Kyrgyz, la:Latin, lad:Ladino, lb:Luxembourgish, lbe:Lak,
+    lez:Lezghian, lfn:Lingua Franca Nova, lg:Ganda, li:Limburgish, lij:Ligurian, lld:Ladin, lmo:Lombard, ln:Lingala,
+    lo:Lao, lt:Lithuanian, ltg:Latgalian, lv:Latvian, mad:Madurese, mai:Maithili, map_bms:Banyumasan, mdf:Moksha,
+    mg:Malagasy, mhr:Meadow Mari, mi:Māori, min:Minangkabau, mk:Macedonian, ml:Malayalam, mn:Mongolian, mni:Manipuri,
+    mnw:Mon, mr:Marathi, mrj:Western Mari, ms:Malay, mt:Maltese, mwl:Mirandese, my:Burmese, myv:Erzya, mzn:Mazanderani,
+    nah:Nahuatl, nap:Neapolitan, nds:Low German, nds_nl:Dutch Low Saxon, ne:Nepali, new:Newari, nia:Nias, nl:Dutch,
+    nn:Norwegian Nynorsk, no:Norwegian, nov:Novial, nqo:N'Ko, nrm:Norman, nso:Northern Sotho, nv:Navajo, ny:Nyanja,
+    oc:Occitan, olo:Livvi-Karelian, om:Oromo, or:Odia, os:Ossetic, pa:Punjabi, pag:Pangasinan, pam:Pampanga,
+    pap:Papiamento, pcd:Picard, pcm:Nigerian Pidgin, pdc:Pennsylvania German, pfl:Palatine German, pi:Pali, pih:Norfuk,
+    pl:Polish, pms:Piedmontese, pnb:Western Punjabi, pnt:Pontic, ps:Pashto, pt:Portuguese, pwn:Paiwan, qu:Quechua,
+    rm:Romansh, rmy:Vlax Romani, rn:Rundi, ro:Romanian, roa_rup:Aromanian, roa_tara:Tarantino, ru:Russian, rue:Rusyn,
+    rw:Kinyarwanda, sa:Sanskrit, sah:Yakut, sat:Santali, sc:Sardinian, scn:Sicilian, sco:Scots, sd:Sindhi,
+    se:Northern Sami, sg:Sango, sh:Serbo-Croatian, shi:Tachelhit, shn:Shan, si:Sinhala, simple:Simple English,
+    sk:Slovak, skr:Saraiki, sl:Slovenian, sm:Samoan, smn:Inari Sami, sn:Shona, so:Somali, sq:Albanian, sr:Serbian,
+    srn:Sranan Tongo, ss:Swati, st:Sotho, stq:Saterland Frisian, su:Sundanese, sv:Swedish, sw:Swahili, szl:Silesian,
+    szy:Sakizaya, ta:Tamil, tay:Atayal, tcy:Tulu, te:Telugu, tet:Tetum, tg:Tajik, th:Thai, ti:Tigrinya, tk:Turkmen,
+    tl:Tagalog, tly:Talysh, tn:Tswana, to:Tongan, tpi:Tok Pisin, tr:Turkish, trv:Taroko, ts:Tsonga, tt:Tatar,
+    tum:Tumbuka, tw:Twi, ty:Tahitian, tyv:Tuvinian, udm:Udmurt, ug:Uyghur, uk:Ukrainian, ur:Urdu, uz:Uzbek, ve:Venda,
+    vec:Venetian, vep:Veps, vi:Vietnamese, vls:West Flemish, vo:Volapük, wa:Walloon, war:Waray, wo:Wolof,
+    wuu:Wu Chinese, xal:Kalmyk, xh:Xhosa, xmf:Mingrelian, yi:Yiddish, yo:Yoruba, za:Zhuang, zea:Zeelandic,
+    zgh:Moroccan Tamazight, zh:Chinese, zh_classical:Classical Chinese, zh_min_nan:Southern Min, zh_yue:Cantonese,
+    zu:Zulu
+"""
+NAMES: dict[str, str] = {
+    code: name for code, _, name in (pair.partition(":") for pair in " ".join(_NAMES.split()).split(", "))
+}
+
 #: UDHR texts of languages that have exactly one.
 _UDHR_ONLY = """
     ab:abk ace:ace ady:ady af:afr als:gsw1 alt:alt am:amh ami:ami ar:arb ast:ast ay:ayr azb:032 ban:ban be:bel
@@ -194,6 +243,19 @@ def script(language: str) -> str:
     if language not in _KNOWN:
         raise InputError("language", f"no language '{language}'", nearest(language, _KNOWN))
     return "Japanese" if language == "ryu" else _SCRIPT_OF.get(language, "Latin")
+
+
+def language_name(language: str) -> str:
+    """The English name of a language, such as Thai for `th`; `other` is called so.
+
+    Raises:
+        InputError: no Wikipedia has this code.
+    """
+    if language == OTHER:
+        return OTHER
+    if language not in NAMES:
+        raise InputError("language", f"no language '{language}'", nearest(language, NAMES))
+    return NAMES[language]
 
 
 def metadata_language(lid_label: str) -> str:

@@ -374,7 +374,7 @@ NOT_CALLED = {
     "match": ("hashing", "recipe.metadata", "recipe.pool", "recipe.training"),
     "balance": ("recipe.metadata", "recipe.pool", "recipe.training"),
     "evaluate": ("recipe.evaluation.neighbours", "reporting"),  # for the controls, which the ablation measures
-    "ablation": ("hashing", "recipe.training"),  # the controls have no model
+    "ablation": ("hashing", "recipe.pool"),  # it draws no pool, and of the pool's stage it renders drawings alone
 }
 #: Rooms that act. Of these a stage depends on what its notebook calls, and on what shapes its results.
 ACTING = ("io.", "engine.", "trainer.", "study.", "pipeline.")

@@ -16,7 +16,8 @@ from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params
 from mc2lib.reporting.findings import Finding, decide_effects, mean_and_spread
 from mc2lib.reporting.headline import count_seen_pairs, describe_pixels, describe_thresholds
-from mc2lib.reporting.plots.ablation_plots import plot_arms, plot_effects, plot_languages, plot_sensitivity
+from mc2lib.reporting.plots.ablation_plots import plot_effects, plot_sensitivity
+from mc2lib.reporting.plots.arm_plots import plot_arms, plot_languages
 from mc2lib.reporting.sentences import TOPICS, describe, describe_criterion
 from mc2lib.reporting.tables import (
     CONTROLS,
@@ -31,7 +32,7 @@ from mc2lib.reporting.tables import (
 HEADLINE = ("en_top1", "world_top1")
 COLUMNS = ("arm", "seed", "measure", "language", "value")
 CURSES = ("curse_clean", "curse_small", "curse_noisy")
-DPI = 150
+DPI = 200
 
 #: The mix of the pool that the main table's arms train on.
 MIX = "base"

@@ -1,28 +1,14 @@
-"""The ablation's figures: what they draw is what they were given."""
+"""The figures of effects: what they draw is what they were given."""
 
 from __future__ import annotations
 
 import io
 
-import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
 from mc2lib.reporting.findings import Effect, judge
-from mc2lib.reporting.plots.ablation_plots import SIDES, plot_arms, plot_effects, plot_languages, plot_sensitivity
-
-COLUMNS = ["arm", "seed", "measure", "language", "value"]
-MEASURED = [("en_top1", ""), ("world_top1", ""), ("top1", "en"), ("top1", "de"), ("top1", "macro")]
-MEASURES = pd.DataFrame(
-    [
-        (arm, seed, measure, language, value + seed / 100)
-        for arm, value in (("small-a", 0.2), ("small-b", 0.3), ("large-a", 0.4))
-        for seed in (0, 1, 2)
-        for measure, language in MEASURED
-    ],
-    columns=COLUMNS,
-)
-CONTROLS = pd.DataFrame([("pixel neighbour", 0, "en_top1", "", 0.31)], columns=COLUMNS)
+from mc2lib.reporting.plots.ablation_plots import SIDES, plot_effects, plot_sensitivity
 
 
 def drawn(figure):
@@ -40,27 +26,6 @@ def finding(key, values, sign=+1, measure="en_top1"):
     return judge(
         Effect(key, "main", f"Title of {key}", "paper", "above", measure, {"a": 1, "b": -1}, sign), (0, 1, 2), values
     )
-
-
-def test_arms_stand_in_order_with_a_point_a_seed():
-    figure = plot_arms(MEASURES, CONTROLS, ["small-b", "large-a", "missing"])
-    english, world = figure.axes
-    assert labels(english.yaxis) == ["small-b", "large-a", "missing"]
-    points = [tuple(map(float, point)) for each in english.collections for point in each.get_offsets()]
-    seeds_and_means = [(30, 0), (31, 0), (31, 0), (32, 0), (40, 1), (41, 1), (41, 1), (42, 1)]
-    assert sorted((round(x, 6), y) for x, y in points) == seeds_and_means
-    assert english.get_xlim() == world.get_xlim()
-    assert [line.get_xdata()[0] for line in english.lines if line.get_linestyle() == "--"] == [31]
-    assert drawn(figure)
-
-
-def test_a_map_of_languages():
-    figure = plot_languages(MEASURES, ["large-a", "small-a"], ["en", "de", "ru"])
-    panel = figure.axes[0]
-    assert labels(panel.xaxis) == ["en", "de"]  # nothing was measured in Russian
-    assert labels(panel.yaxis) == ["large-a", "small-a"]
-    assert [text.get_text() for text in panel.texts] == ["41", "41", "21", "21"]
-    assert drawn(figure)
 
 
 def test_effects_say_what_shows():
@@ -91,8 +56,6 @@ def test_the_papers_side_and_our_bars_side_have_tints_of_their_own():
 @pytest.mark.parametrize(
     "figure",
     [
-        lambda: plot_arms(MEASURES, CONTROLS, []),
-        lambda: plot_languages(MEASURES, [], ["en"]),
         lambda: plot_effects([]),
         lambda: plot_sensitivity([]),
     ],
