@@ -379,7 +379,8 @@ NOT_CALLED = {
     "match": ("hashing", "recipe.metadata", "recipe.pool", "recipe.training"),
     "balance": ("recipe.metadata", "recipe.pool", "recipe.training"),
     "evaluate": ("recipe.evaluation.neighbours", "reporting"),  # for the controls, which the ablation measures
-    "ablation": ("recipe.training",),  # the controls have no model
+    # the controls have no model, and of the pool's stage the search renders drawings alone
+    "ablation": ("hashing", "recipe.pool", "recipe.training"),
 }
 #: Rooms that act. Of these a stage depends on what its notebook calls, and on what shapes its results.
 ACTING = ("io.", "engine.", "trainer.", "study.", "pipeline.")

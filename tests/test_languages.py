@@ -9,11 +9,13 @@ from mc2lib.languages import (
     ISO_CODES,
     ISO_INSIDE,
     MERGED,
+    NAMES,
     SCRIPTS,
     UNSPACED,
     WIKIPEDIAS,
     WORDNET_CODES,
     is_punctuation,
+    language_name,
     metadata_language,
     script,
     spaced,
@@ -33,6 +35,16 @@ def test_codes_are_distinct_and_tables_name_only_them():
     listed = [code for codes in SCRIPTS.values() for code in codes.split()]
     assert len(listed) == len(set(listed)) and set(listed) <= set(WIKIPEDIAS)
     assert UNSPACED - set(WIKIPEDIAS) == {"ryu"}
+
+
+def test_every_language_has_a_name_of_its_own():
+    assert list(NAMES) == list(WIKIPEDIAS) and len(set(NAMES.values())) == len(NAMES)
+    assert all(name == name.strip() and name[0].isupper() for name in NAMES.values())
+    assert [language_name(code) for code in ("th", "no", "be_tarask", "zh_yue", "other")] == [
+        "Thai", "Norwegian", "Belarusian (Taraškievica)", "Cantonese", "other",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="no language 'xx'"):
+        language_name("xx")
 
 
 @pytest.mark.parametrize(

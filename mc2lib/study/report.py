@@ -18,8 +18,8 @@ from mc2lib.reporting.curation_summary import describe_curation
 from mc2lib.reporting.effects import TOPICS
 from mc2lib.reporting.findings import Finding, count_family, decide_effects
 from mc2lib.reporting.headline import count_seen_pairs, describe_pixels, describe_thresholds
-from mc2lib.reporting.plots.ablation_plots import plot_arms, plot_languages
-from mc2lib.reporting.plots.effect_plots import plot_effects, plot_sensitivity
+from mc2lib.reporting.plots.arm_plots import plot_arms, plot_languages
+from mc2lib.reporting.plots.effect_plots import plot_effects
 from mc2lib.reporting.sentences import describe, describe_criterion, tabulate_findings
 from mc2lib.reporting.statistics import mean_and_spread
 from mc2lib.reporting.tables import (
@@ -35,8 +35,7 @@ from mc2lib.schemas import CONCEPT_MEASURES
 
 HEADLINE = ("en_top1", "world_top1")
 COLUMNS = ("arm", "seed", "measure", "language", "value")
-CURSES = ("curse_clean", "curse_small", "curse_noisy")
-DPI = 150
+DPI = 200
 
 #: The mix of the pool that the main table's arms train on.
 MIX = "base"
@@ -315,16 +314,7 @@ def draw_figures(
     figures["languages"] = plot_languages(measures, order_arms(measures, list(params.arms)), params.languages)
     if findings:
         figures["effects"] = plot_effects(findings)
-    curses = find_curses(findings)
-    if len(curses) > 1:
-        figures["sensitivity_curse"] = plot_sensitivity(curses)
     return figures
-
-
-def find_curses(findings: Sequence[Finding]) -> list[Finding]:
-    """The curse at equal pairs in the cleaner, the study's own and the noisier pool, as far as it was measured."""
-    by_key = {finding.effect.key: finding for finding in findings}
-    return [by_key[key] for key in CURSES if key in by_key]
 
 
 def plot_tables(measures: pd.DataFrame, findings: Sequence[Finding], params: Params) -> dict[str, pd.DataFrame]:

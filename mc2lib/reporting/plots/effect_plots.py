@@ -67,15 +67,6 @@ def plot_effects(findings: Sequence[Finding], title: str = "The effects, measure
     return figure
 
 
-def plot_sensitivity(curses: Sequence[Finding]) -> Figure:
-    """One effect in several pools: how far the conclusion depends on the pool's noise.
-
-    Args:
-        curses: the same difference, one finding per pool.
-    """
-    return plot_effects(curses, "The curse at equal pairs, pool by pool")
-
-
 def _draw_panel(panel: Axes, unit: Unit, findings: Sequence[Finding]) -> None:
     """One unit's effects, each topic under its heading."""
     names: list[str] = []

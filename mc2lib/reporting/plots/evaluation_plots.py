@@ -9,10 +9,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from mc2lib.languages import script
-from mc2lib.reporting.plots.style import axes
+from mc2lib.languages import language_name, script
+from mc2lib.reporting.plots.arm_plots import order_by_script
+from mc2lib.reporting.plots.style import BLUE, GREY, ORANGE, WIDTH, axes, draw_mean, list_rows, name_mean
+from mc2lib.reporting.titles import title_accuracy
 
-BLUE, ORANGE, GREY = "#0173b2", "#c45a00", "#7a7a7a"
 SERIES = (("en", "English", BLUE, "o"), ("macro", "other languages", ORANGE, "s"))
 DIRECTIONS = {"t2i": "text → image", "i2t": "image → text"}
 
@@ -25,50 +26,27 @@ def plot_language_accuracy(measures: pd.DataFrame, languages: Sequence[str]) -> 
         languages: those to draw.
 
     Returns:
-        a figure; bars are means over seeds, points are seeds, dashed is the mean of the other languages.
+        a figure, one row per language; dashed is the mean of the other languages.
     """
-    scripts = {language: script(language) for language in languages}
-    order = sorted(languages, key=lambda language: (language != "en", scripts[language], language))
-    top1 = measures[(measures["measure"] == "top1") & measures["language"].isin(order)]
-    means = 100 * top1.groupby("language")["value"].mean().reindex(order)
-    figure, (panel,) = axes(1.6 + 0.27 * len(order), 3.4)
-    groups = [scripts[language] if language != "en" else "English" for language in order]
-    shades = {group: 0.5 if i % 2 else 0.9 for i, group in enumerate(dict.fromkeys(groups))}
-    for x, (language, group) in enumerate(zip(order, groups, strict=True)):
-        colour = BLUE if language == "en" else ORANGE
-        panel.bar(x, means[language], color=colour, alpha=shades[group], width=0.75, linewidth=0)
-        seeds = 100 * top1.loc[top1["language"] == language, "value"]
-        panel.scatter(np.full(len(seeds), x), seeds, s=9, color="black", linewidths=0, zorder=3)
-    _name_groups(figure, groups)
+    top1 = measures[(measures["measure"] == "top1") & measures["language"].isin(languages)]
+    by_seed = 100 * top1.pivot_table(index="seed", columns="language", values="value")
+    order = [language for language in order_by_script(languages) if language in by_seed.columns]
+    figure, (panel,) = axes(WIDTH, 1.5 + 0.23 * len(order))
+    for y, language in enumerate(order):
+        draw_mean(panel, y, by_seed[language].dropna(), BLUE if language == "en" else ORANGE)
+    list_rows(panel, [language_name(language) for language in order])
+    for y in range(1, len(order)):
+        if script(order[y]) != script(order[y - 1]) or order[y - 1] == "en":
+            panel.axhline(y - 0.45, color="0.75", linewidth=0.8)
     world = 100 * measures.loc[(measures["measure"] == "top1") & (measures["language"] == "macro"), "value"].mean()
+    handles = name_mean(len(by_seed))
     if not np.isnan(world):
-        panel.axhline(world, color=GREY, linestyle="--", linewidth=1.2)
-    panel.set_xticks(range(len(order)), order)
-    panel.set_xlim(-0.6, len(order) - 0.4)
-    panel.grid(axis="x", visible=False)
-    panel.set_ylabel("top-1, %")
-    panel.set_title("Zero-shot in each language (dashed: mean without English)", loc="left")
+        handles.append(panel.axvline(world, color=GREY, linestyle="--", linewidth=1.2, label="mean without English"))
+    panel.set_xlim(left=0)
+    panel.set_xlabel("zero-shot top-1, % of drawings")
+    figure.suptitle(title_accuracy(by_seed.mean()), x=0.01, ha="left", fontsize=10.5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
     return figure
-
-
-def _name_groups(figure: Figure, groups: list[str]) -> None:
-    """Write each group's name under its languages, slanted where it is short of room."""
-    panel = figure.axes[0]
-    for group in dict.fromkeys(groups):
-        members = [x for x, other in enumerate(groups) if other == group]
-        wide = len(members) > 2
-        panel.annotate(
-            group,
-            (float(np.mean(members)) + (0 if wide else 0.3), -0.12),
-            xycoords=("data", "axes fraction"),
-            ha="center" if wide else "right",
-            va="top",
-            rotation=0 if wide else 40,
-            rotation_mode="anchor",
-            fontsize=8,
-            color=GREY,
-            annotation_clip=False,
-        )
 
 
 def plot_retrieval(measures: pd.DataFrame) -> Figure:
@@ -113,20 +91,24 @@ def plot_geometry(measures: pd.DataFrame) -> Figure:
         measures["measure"].isin(["alignment", "text_uniformity"]) & ~measures["language"].isin(["", "macro"])
     ]
     means = rows.pivot_table(index="language", columns="measure", values="value", aggfunc="mean")
-    figure, (panel,) = axes(5.2, 4.0)
+    means = means.sort_values("alignment") if len(means) else means
+    figure, (panel,) = axes(7.0, 5.0)
     if len(means):
         is_english = means.index == "en"
         sns.scatterplot(x=means["text_uniformity"], y=means["alignment"], ax=panel, color=ORANGE, s=30)
         panel.scatter(means["text_uniformity"][is_english], means["alignment"][is_english], s=60, color=BLUE, zorder=3)
-    for language, point in means.iterrows():
+    for number, (language, point) in enumerate(means.iterrows()):
+        side = 1 if number % 2 else -1  # names on both sides in turn, so that fewer of them meet
         panel.annotate(
-            str(language),
+            language_name(str(language)),
             (point["text_uniformity"], point["alignment"]),
-            (4, 3),
+            (5 * side, 0),
             textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
             fontsize=7.5,
         )
-    panel.set_xlabel("uniformity of captions")
-    panel.set_ylabel("alignment of test pairs")
+    panel.set_xlabel("uniformity of captions (logarithm of the mean potential)")
+    panel.set_ylabel("alignment of test pairs (mean squared distance)")
     panel.set_title("Embedding, language by language (lower left is better)", loc="left")
     return figure

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from mc2lib.languages import OTHER
+from mc2lib.languages import OTHER, language_name
 from mc2lib.reporting.plots.style import axes
 
 
@@ -29,9 +29,9 @@ def plot_entries(card: pd.DataFrame) -> Figure:
         ax=ax,
     )
     ax.set(yscale="log", xlabel="", ylabel="entries", xlim=(-1, len(languages)))
-    ax.set_xticks(range(len(languages)), languages)
-    crowded = len(languages) > 50
-    ax.tick_params(axis="x", labelsize=6 if crowded else 8, labelrotation=90 if crowded else 0)
+    crowded = len(languages) > 50  # codes then: names would be longer than the figure is high
+    ax.set_xticks(range(len(languages)), languages if crowded else [language_name(code) for code in languages])
+    ax.tick_params(axis="x", labelsize=6 if crowded else 8, labelrotation=90)
     ax.grid(axis="x", visible=False)
     sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title="source", frameon=False)
     return figure

@@ -10,7 +10,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from mc2lib.reporting.plots.style import axes
+from mc2lib.languages import language_name
+from mc2lib.reporting.plots.style import BLUE, WIDTH, axes
 
 
 def plot_gallery(
@@ -40,10 +41,13 @@ def plot_gallery(
 
 def plot_language_shares(shares: pd.Series) -> Figure:
     """Share of pairs per language, on a logarithmic axis; `shares` is language to share."""
-    figure, (ax,) = axes(7.5, 2.8)
-    frame = shares.sort_values(ascending=False).rename("share").rename_axis("language").reset_index()
-    sns.barplot(frame, x="language", y="share", color=sns.color_palette()[0], ax=ax)
-    ax.set(yscale="log", xlabel="", ylabel="share of pairs")
+    figure, (ax,) = axes(WIDTH, 3.3)
+    ordered = 100 * shares.sort_values(ascending=False)
+    ax.bar(range(len(ordered)), ordered, color=BLUE, width=0.75)
+    names = [language_name(str(language)) for language in ordered.index]
+    ax.set_xticks(range(len(ordered)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    ax.set(yscale="log", ylabel="share of pairs, %", xlim=(-0.7, len(ordered) - 0.3))
+    ax.grid(axis="x", visible=False)
     return figure
 
 
@@ -55,7 +59,8 @@ def plot_concept_counts(counts: pd.DataFrame, languages: Sequence[str]) -> Figur
         languages: those to show, as far as the counts have them.
     """
     figure, (ax,) = axes(5.5, 3.2)
-    shown = [language for language in languages if language in set(counts["language"])]
-    sns.lineplot(counts, x="rank", y="pairs", hue="language", hue_order=shown, ax=ax)
+    shown = [language_name(language) for language in languages if language in set(counts["language"])]
+    named = counts.assign(language=counts["language"].map(language_name))
+    sns.lineplot(named, x="rank", y="pairs", hue="language", hue_order=shown, ax=ax)
     ax.set(xscale="log", yscale="log", xlabel="concept, by rank in its language", ylabel="pairs")
     return figure

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from mc2lib.reporting.effects import Effect
 from mc2lib.reporting.findings import Measured, judge
-from mc2lib.reporting.plots.effect_plots import MARKS, SIDES, plot_effects, plot_sensitivity
+from mc2lib.reporting.plots.effect_plots import MARKS, SIDES, plot_effects
 
 SHOWS, BACKWARDS, WIDE, NIL = [0.0300, 0.0301, 0.0302], [-0.0300, -0.0301, -0.0302], [0.1, -0.1, 0.1], [0.0, 0.0, 0.0]
 
@@ -99,4 +99,4 @@ def test_long_names_are_broken_into_even_lines():
 
 @pytest.mark.parametrize("findings", [[], judge([measured("one seed", [0.1])]), judge([measured("nil", NIL)])])
 def test_little_or_nothing_measured_is_drawn_all_the_same(findings):
-    assert drawn(plot_effects(findings)) and drawn(plot_sensitivity(findings))
+    assert drawn(plot_effects(findings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pandas as pd
 import pytest
@@ -33,13 +34,17 @@ def labels(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
-def test_languages_stand_by_script_english_first():
+def test_languages_are_in_order_by_script_english_first_and_by_name():
     figure = plot_language_accuracy(MEASURES, ["ru", "de", "uk", "en"])
     panel = figure.axes[0]
-    assert labels(panel.xaxis) == ["en", "ru", "uk", "de"]
-    assert [bar.get_height() for bar in panel.patches] == pytest.approx([40.5, 20.5, 10.5, 30.5])
-    assert [text.get_text() for text in panel.texts] == ["English", "Cyrillic", "Latin"]
-    assert panel.lines[-1].get_ydata()[0] == pytest.approx(20.5)
+    assert labels(panel.yaxis) == ["English", "Russian", "Ukrainian", "German"]
+    assert panel.get_ylim()[0] > panel.get_ylim()[1]  # the first on top
+    points = [tuple(map(float, point)) for each in panel.collections for point in each.get_offsets()]
+    assert {(round(x, 6), y) for x, y in points} >= {(40.5, 0), (20.5, 1), (10.5, 2), (30.5, 3)}
+    dashed = [line for line in panel.lines if line.get_linestyle() == "--"]
+    assert [line.get_xdata()[0] for line in dashed] == pytest.approx([20.5])
+    title = r"English 4\d %, other languages 2\d % on average, from 3\d % \(German\) to 1\d % \(Ukrainian\)"
+    assert re.fullmatch(title, figure.get_suptitle())
     assert drawn(figure)
 
 
@@ -53,7 +58,7 @@ def test_retrieval_in_the_order_of_k():
 
 def test_geometry_names_each_language():
     figure = plot_geometry(MEASURES)
-    assert {text.get_text() for text in figure.axes[0].texts} == {"en", "de", "ru", "uk"}
+    assert {text.get_text() for text in figure.axes[0].texts} == {"English", "German", "Russian", "Ukrainian"}
     assert drawn(figure)
 
 

@@ -1,0 +1,1 @@
+"""Pictures that a browser draws, with its own fonts: SVG as text."""
