@@ -42,6 +42,7 @@ def plot_language_shares(shares: pd.Series) -> Figure:
     """Share of pairs per language, on a logarithmic axis; `shares` is language to share."""
     figure, (ax,) = axes(7.5, 2.8)
     frame = shares.sort_values(ascending=False).rename("share").rename_axis("language").reset_index()
+    frame["language"] = frame["language"].astype(str)  # a dictionary's own order would win over the sorted one
     sns.barplot(frame, x="language", y="share", color=sns.color_palette()[0], ax=ax)
     ax.set(yscale="log", xlabel="", ylabel="share of pairs")
     return figure
