@@ -420,7 +420,7 @@ def sample_noise(root: Path, mixes: Sequence[str], seed: int, languages: Sequenc
         One row per kind: its share in each mix, then one text per language.
     """
     pairs = {mix: load_pairs(root, mix, seed, ["noise", "language", "alt_text"]).to_pandas() for mix in mixes}
-    shares = pd.DataFrame({mix: table["noise"].value_counts(normalize=True) for mix, table in pairs.items()})
+    shares = pd.DataFrame({mix: table["noise"].value_counts(normalize=True) for mix, table in pairs.items()}).round(3)
     last = pairs[mixes[-1]]
     first = last[last["language"].isin(languages)].drop_duplicates(["noise", "language"]).astype(str)
     examples = first.pivot(index="noise", columns="language", values="alt_text")

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mc2lib.engine.shard_runs import map_tasks
 from mc2lib.errors import InputError
@@ -93,4 +94,4 @@ def _pool_texts(paths: Paths, mix: str, seed: int) -> list[str]:
     tables = [read_table(path, columns=["alt_text"]) for path in sorted(folder.glob("pairs-*.parquet"))]
     if not tables:
         raise InputError(str(folder), "no pairs-*.parquet", "Run `dvc repro pool`.")
-    return sorted(set(pa.concat_tables(tables)["alt_text"].to_pylist()))
+    return sorted(pc.unique(pa.concat_tables(tables)["alt_text"]).to_pylist())

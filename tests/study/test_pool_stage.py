@@ -100,7 +100,7 @@ def test_the_stress_mix_has_a_head_of_marks_in_the_language_of_the_page(study):
     assert (head["alt_text"].str.split().str[0] == head["language"]).all()
     assert head["alt_text"].value_counts().index[0].endswith(" mark 0")
     shares = sample_noise(root, ["base", "stress"], 0, ["en", "de"])
-    assert shares.loc["uninformative", "base"] == "" and shares.loc["uninformative", "stress"] == len(head) / 600
+    assert shares.loc["uninformative"].tolist()[:2] == ["", round(len(head) / 600, 3)]
 
 
 def test_every_concept_is_prompted_in_every_language(study):
