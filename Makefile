@@ -20,7 +20,7 @@
 #   make docs             build the pages of docs/, the report and the API reference as a site in site/
 #   make env              make the virtual environment alone
 #   make peers            install what benchmarks and some tests compare with: gensim (LGPL), wikiextractor (AGPL)
-#   make rivals           install what `make bench WHAT=evaluation` compares with: mteb, clip-benchmark, transformers
+#   make rivals           install what `make bench WHAT=evaluation` and some tests compare with: mteb, clip-benchmark, transformers
 #   make writers          install the libraries that write pools, in .venv-writers, for the tests of docs/pools.md (800 MB)
 #   make pools            write docs/pools.md's tables: each layout by its real library, then curated
 #   make clean            remove what dvc.lock proves the study made, from data/, runs/, reports/ and DVC's cache; all else stays
@@ -137,7 +137,12 @@ peers: env
 	@$(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes -r benchmarks/requirements.lock
 
 rivals: env
-	@$(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes --no-deps -r benchmarks/evaluation.lock
+	@if ! cmp -s benchmarks/evaluation.lock .venv/installed-rivals.lock; then \
+	  echo "installing benchmarks/evaluation.lock into .venv (about a minute, once)"; \
+	  $(python) -m pip install --quiet --disable-pip-version-check --retries 8 --timeout 60 --require-hashes --no-deps -r benchmarks/evaluation.lock || \
+	    { echo "error: the installation failed; check the network and pip's index setting, then run make rivals again" >&2; exit 1; }; \
+	  cp benchmarks/evaluation.lock .venv/installed-rivals.lock; \
+	fi
 
 # As with `env`, the lock that was installed is kept: the same one does nothing.
 writers: env

@@ -4,10 +4,12 @@
 
 Packaged drawings are written in XM3600's and Babel-ImageNet's layouts: retrieval with two captions per image in 20
 languages, zero-shot with 7 templates in 20 languages. Every contender is a process of its own and starts with the model
-loaded. Seconds are the processor's, over all threads, so that other work on the machine counts little; peak memory is
-the process's, libraries and model included. clip-benchmark is given our reader's captions, as its own keeps the first
-of each image alone; mteb runs XM3600's two tasks on local data, and has no zero-shot with templates. The weights are
-random: what is compared is speed and that the measures are equal, which are shares of images.
+loaded, in 32 bits and on one thread. Seconds are the processor's, so that other work on the machine counts little; peak
+memory is the process's, libraries and model included. Each rival batches as it does by default: clip-benchmark's loader
+32 images, mteb 32 rows. clip-benchmark is given our reader's captions, because its own keeps only the first of each
+image; mteb runs XM3600's two tasks on local data, and has no zero-shot with templates. After the first round only we
+and the fastest rival run again, in turns; the smallest seconds and the largest memory of each count. The weights are
+random: the comparison is of speed, and of the measures, which are shares of images.
 
 The last line is one JSON object.
 """
@@ -37,7 +39,8 @@ from mc2lib.io.study_paths import Paths
 from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
 
 MODEL = "ViT-S-32-alt"
-LANGUAGES, IMAGES, CLASSES, SIZE = 20, 100, 40, 256
+LANGUAGES, IMAGES, CLASSES, SIZE = 20, 40, 20, 256
+ROUNDS = 2
 TEMPLATES = ("{}", "a drawing of {}", "an icon of {}", "{}.", "a picture of {}", "this is {}", "one {}")
 CONTENDERS = {"retrieval": ("ours", "clip-benchmark", "mteb"), "zero_shot": ("ours", "clip-benchmark")}
 
@@ -117,13 +120,25 @@ def run_contender(what: str, who: str, folder: Path) -> dict[str, Any]:
     """One contender in a process of its own: seconds, megabytes, and each language's measures."""
     out = folder / f"{what}-{who}.json"
     command = [sys.executable, "-m", "benchmarks.evaluation_contenders", what, who, str(folder), str(out)]
-    done = subprocess.run(
-        command, env=os.environ | {"HF_HUB_OFFLINE": "1"}, check=False, capture_output=True, text=True
-    )
+    settings = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=os.environ | settings, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{who} failed on {what}:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(out.read_text())
     print(f"{what:10} {who:15} {found['seconds']:8.1f} s  {found['peak_mb']:7,.0f} MB", flush=True)
+    return found
+
+
+def run_in_turns(what: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """All contenders once, then we and the fastest rival again, in turns: smallest seconds, largest memory."""
+    found = {who: run_contender(what, who, folder) for who in CONTENDERS[what]}
+    fastest = min((who for who in found if who != "ours"), key=lambda who: float(found[who]["seconds"]))
+    for _ in range(ROUNDS - 1):
+        for who in ("ours", fastest):
+            again = run_contender(what, who, folder)
+            again["seconds"] = min(again["seconds"], found[who]["seconds"])
+            again["peak_mb"] = max(again["peak_mb"], found[who]["peak_mb"])
+            found[who] = again
     return found
 
 
@@ -148,8 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_model(folder / "model")
         write_sets(options.root or find_root(), folder)
         result: dict[str, Any] = {"what": "evaluation", "equal": True, "peak_mb": 0.0, "rival_peak_mb": float("inf")}
-        for what, contenders in CONTENDERS.items():
-            found = {who: run_contender(what, who, folder) for who in contenders}
+        for what in CONTENDERS:
+            found = run_in_turns(what, folder)
             rivals = {who: one for who, one in found.items() if who != "ours"}
             for who, one in rivals.items():
                 if different := differ(found["ours"], one):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ Values = dict[str, dict[str, float]]
 
 
 def run_ours(what: str, folder: Path) -> Callable[[], Values]:
-    """This library, nothing cached."""
+    """This library, with nothing cached."""
     from mc2lib.io.benchmarks.registry import open_benchmark
     from mc2lib.pipeline.evaluate.encoding import Encoding, Group
     from mc2lib.pipeline.evaluate.evaluate import Options, evaluate_benchmark
@@ -25,8 +26,9 @@ def run_ours(what: str, folder: Path) -> Callable[[], Values]:
     model = open_model(str(folder / "model"))
 
     def run() -> Values:
-        encoding = Encoding(model, folder / f"cache-{what}", Group())
-        table = evaluate_benchmark(encoding, open_benchmark(name, folder), Options(folder / f"out-{what}"))
+        place = Path(tempfile.mkdtemp(dir=folder))
+        encoding = Encoding(model, place / "cache", Group())
+        table = evaluate_benchmark(encoding, open_benchmark(name, folder), Options(place / "out"))
         assert table is not None
         values: Values = {}
         for row in table[table["metric"].isin(["i2t_r1", "t2i_r1", "top1"])].itertuples():

@@ -72,16 +72,19 @@ FETCH_FLICKR = (
 FETCH_COCO = "COCO's val2014 and train2014 photographs from cocodataset.org"
 VAL = "val/*/*|val/*.JPEG|ILSVRC/Data/CLS-LOC/val/*|imagenet/val/*"
 FETCH_DOLLAR_STREET = (
-    "dataset_dollarstreet.zip (CC BY-SA 4.0) from MLCommons' page of Dollar Street, unpacked as dataset_dollarstreet/"
+    "dataset_dollarstreet.zip from mlcommons.org/datasets/dollar-street (see its licence there), unpacked as "
+    "dataset_dollarstreet/"
 )
-FETCH_GEODE = "index.csv and images/ (CC BY 4.0) from geodiverse-data-collection.cs.princeton.edu, unpacked here"
+FETCH_GEODE = (
+    "index.csv and images/ from geodiverse-data-collection.cs.princeton.edu (see its licence there), unpacked here"
+)
 FETCH_XM3600 = (
-    "captions.zip and images.tgz (CC BY 4.0, the photographs under their own) from google.github.io/crossmodal-3600, "
-    "unpacked as captions.jsonl and images/"
+    "captions.zip (CC BY 4.0) and images.tgz (photographs of Open Images, see the README there) from "
+    "google.github.io/crossmodal-3600, unpacked as captions.jsonl and images/"
 )
 FETCH_CVQA = (
     "the hub's data set afaji/cvqa: `hf download afaji/cvqa --repo-type dataset --local-dir DATA/cvqa`. Each "
-    "photograph has a licence of its own, in the column of that name; some forbid commercial use"
+    "photograph has a licence of its own, in the column License"
 )
 
 ADAPTERS: tuple[Adapter, ...] = (
@@ -91,7 +94,7 @@ ADAPTERS: tuple[Adapter, ...] = (
         "zero-shot on ImageNet-V2",
         "imagenet-v2",
         ("*/0/*|0/*",),
-        "imagenetv2-matched-frequency.tar.gz (MIT) from the hub's vaishaal/ImageNetV2, unpacked here",
+        "imagenetv2-matched-frequency.tar.gz from the hub's vaishaal/ImageNetV2 (MIT by its card), unpacked here",
         imagenet.open_imagenet_v2,
         paper=False,
     ),
@@ -110,14 +113,19 @@ ADAPTERS: tuple[Adapter, ...] = (
                 "a",
                 "ImageNet-A",
                 "imagenet-a",
-                "imagenet-a.tar (MIT) from Berkeley's page of natural adversarial examples",
+                "imagenet-a.tar, linked from hendrycks/natural-adv-examples on GitHub (MIT), unpacked here",
             ),
-            ("r", "ImageNet-R", "imagenet-r", "imagenet-r.tar (MIT) from Berkeley's page of imagenet-r"),
+            (
+                "r",
+                "ImageNet-R",
+                "imagenet-r",
+                "imagenet-r.tar, linked from hendrycks/imagenet-r on GitHub (which names no licence), unpacked here",
+            ),
             (
                 "sketch",
                 "ImageNet-Sketch",
                 "sketch",
-                "ImageNet-Sketch.zip (MIT) from HaohanWang/ImageNet-Sketch on GitHub",
+                "ImageNet-Sketch.zip, linked from HaohanWang/ImageNet-Sketch on GitHub (MIT), unpacked here",
             ),
         )
     ),
@@ -126,8 +134,8 @@ ADAPTERS: tuple[Adapter, ...] = (
         "zero-shot in up to 298 languages",
         "babel-imagenet",
         (babel_imagenet.LABELS, babel_imagenet.PROMPTS),
-        f"{babel_imagenet.LABELS} and {babel_imagenet.PROMPTS} (MIT) from gregor-ge/Babel-ImageNet on GitHub, data/; "
-        "and the images of `imagenet`, next to this folder",
+        f"{babel_imagenet.LABELS} and {babel_imagenet.PROMPTS} from gregor-ge/Babel-ImageNet on GitHub, data/: labels "
+        "of BabelNet, under its non-commercial licence; and the images of `imagenet`, next to this folder",
         babel_imagenet.open_babel_imagenet,
     ),
     Adapter(
@@ -143,16 +151,17 @@ ADAPTERS: tuple[Adapter, ...] = (
         "retrieval in 201 languages",
         "flickr30k-200",
         ("filenames.txt", "*_*.txt", "images/*"),
-        f"filenames.txt and the captions from visheratin/nllb-clip on GitHub, data/flickr30k-200; and {FETCH_FLICKR}",
+        "filenames.txt, eng_captions.txt and the other captions from visheratin/nllb-clip on GitHub (which names no "
+        f"licence), data/flickr30k-200; and {FETCH_FLICKR}",
         aligned_captions.open_flickr30k_200,
     ),
     Adapter(
         "xtd-200",
-        "retrieval in 201 languages",
+        "retrieval in 200 languages",
         "xtd-200",
         ("test_image_names.txt", "*_*.txt", "images/*"),
-        f"test_image_names.txt and the captions from visheratin/nllb-clip on GitHub, data/xtd200; and {FETCH_COCO}, "
-        "the 1,000 named ones, in images/",
+        "test_image_names.txt and the captions from visheratin/nllb-clip on GitHub (which names no licence), "
+        f"data/xtd200, without English; and {FETCH_COCO}, the 1,000 named ones, in images/",
         aligned_captions.open_xtd200,
     ),
     Adapter(
@@ -160,7 +169,8 @@ ADAPTERS: tuple[Adapter, ...] = (
         "retrieval in 11 languages",
         "xtd-10",
         ("**/test_image_names.txt", "**/test_1kcaptions_*.txt", "images/*"),
-        "XTD10/, MIC/ and STAIR/ from adobe-research/Cross-lingual-Test-Dataset-XTD10 on GitHub; and "
+        "XTD10/, MIC/ and STAIR/ from adobe-research/Cross-lingual-Test-Dataset-XTD10 on GitHub (Adobe Research "
+        "Licence: non-commercial research only); and "
         f"{FETCH_COCO}, the 1,000 named ones, in images/",
         aligned_captions.open_xtd10,
     ),
@@ -169,7 +179,8 @@ ADAPTERS: tuple[Adapter, ...] = (
         "retrieval in 8 languages",
         "xflickr-co",
         ("annotations/*/test.jsonl", "images/*|flickr30k-images/*|flickr30k_images/*|val2014/*"),
-        f"annotations/ (MIT) from e-bug/iglue on GitHub, datasets/xFlickrCO; {FETCH_COCO}, in val2014/; "
+        "annotations/ from e-bug/iglue on GitHub, datasets/xFlickrCO (MIT, but for data of others); "
+        f"{FETCH_COCO}, in val2014/; "
         f"and {FETCH_FLICKR}",
         xflickr_co.open_xflickr_co,
     ),
@@ -217,8 +228,9 @@ ADAPTERS: tuple[Adapter, ...] = (
         "zero-shot landmarks",
         "gldv2",
         (gldv2.SOLUTION, gldv2.LANDMARKS, gldv2.NAMES, "test/*"),
-        "the three CSV files and the test images of Google Landmarks v2 from cvdfoundation/google-landmark on GitHub "
-        "(CC BY 4.0; the images under their own licences, some of which forbid changes)",
+        "the three CSV files (CC BY 4.0) and the test images (listed as CC0 or public domain, without warranty) of "
+        "Google Landmarks v2 from cvdfoundation/google-landmark on GitHub; for results by kind also "
+        "index_label_to_hierarchical.csv, by region a landmark_regions.csv of your own (landmark_id, region)",
         gldv2.open_gldv2,
     ),
 )

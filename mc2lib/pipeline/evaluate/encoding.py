@@ -28,6 +28,8 @@ NUMBERS = 1 << 22
 CHUNK = 4096
 #: Batches of images that are read ahead.
 AHEAD = 2
+#: Texts that are encoded before progress says so.
+PIECE = 1024
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def join_group() -> Group:
 
 
 class Encoding:
-    """One model's features, made where they are missing.
+    """The features of one model, which makes those that are missing.
 
     Args:
         model: the model.
@@ -93,28 +95,39 @@ class Encoding:
         limit = max(1, NUMBERS // self.width)
         waiting: dict[str, None] = {}
         written = np.zeros(0, np.uint64)  # keys of this call, ascending: the store does not show them yet
+        pending = 0  # languages with texts that wait
         with Progress(f"texts {name}", total, "languages", "texts", stream=self.group.screen) as progress:
             for texts in languages:
                 distinct = list(dict.fromkeys(texts))
                 keys = text_keys(distinct)
                 new = (self.texts.find(keys) < 0) & ~_holds(written, keys[:, 0])
+                if not new.any():
+                    progress.add(1, 0, fresh=False)
+                    continue
+                pending += 1
                 waiting |= dict.fromkeys(text for text, is_new in zip(distinct, new, strict=True) if is_new)
                 while len(waiting) >= limit:
                     part = _take(waiting, limit)
-                    self._encode_part(part, name)
+                    self._encode_part(part, name, progress)
                     written = np.sort(np.concatenate([written, text_keys(part)[:, 0]]))
-                progress.add(1, len(texts), fresh=bool(new.any()))
-            self._encode_part(list(waiting), name)
+                    progress.add(pending - 1, 0)  # the last language's texts may not all be in the part
+                    pending = 1
+            self._encode_part(list(waiting), name, progress)
+            progress.add(pending, 0)
         self.group.wait()
         self.texts.refresh()
 
-    def _encode_part(self, texts: list[str], name: str) -> None:
-        """Encode this rank's share of some texts."""
-        share = texts[self.group.rank :: self.group.world]
+    def _encode_part(self, texts: list[str], name: str, progress: Progress) -> None:
+        """Encode this rank's share of some texts, the short ones first: a batch is as long as its longest text."""
+        share = sorted(texts[self.group.rank :: self.group.world], key=len)
         if not share:
             return
-        features = self.model.encode_texts(share)
-        require_finite(features, share, f"{self.model.name} on {name}")
+        features = np.empty((len(share), self.width), np.float32)
+        for begin in range(0, len(share), PIECE):
+            piece = share[begin : begin + PIECE]
+            features[begin : begin + PIECE] = self.model.encode_texts(piece)
+            require_finite(features[begin : begin + PIECE], piece, f"{self.model.name} on {name}")
+            progress.add(0, len(piece))
         self.texts.write(text_keys(share), features)
 
     def encode_images(self, benchmark: Benchmark) -> ImageStore:

@@ -133,12 +133,13 @@ def compare(first: Sequence[Sample], second: Sequence[Sample], images: int, seed
         seed: of the draws.
 
     Returns:
-        first less second; `p` is twice the share of draws in which the sign is the other or none.
+        first less second; `p` is twice the share of draws in which the sign is the other or none, where what was
+        measured counts as one draw more, so that it is never 0.
     """
     difference = float(np.mean([one.value - other.value for one, other in zip(first, second, strict=True)]))
     drawn = resample([*first, *second], images, seed)
     means = drawn[:, : len(first)].mean(axis=1) - drawn[:, len(first) :].mean(axis=1)
     means = means[~np.isnan(means)]
     low, high = interval(means)
-    below, above = float(np.mean(means <= 0)), float(np.mean(means >= 0))
-    return Comparison(difference, low, high, min(1.0, 2 * min(below, above)))
+    other = min(int(np.sum(means <= 0)), int(np.sum(means >= 0)))
+    return Comparison(difference, low, high, min(1.0, 2 * (other + 1) / (len(means) + 1)))

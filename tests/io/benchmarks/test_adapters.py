@@ -91,6 +91,7 @@ def test_flores_sets_have_a_line_per_image(tmp_path, opened, index):
     files = {"deu_Latn.txt": ["Katze", "Hund"], "zho_Hans.txt": ["猫\u2028", "狗"], "README.txt": ["no captions"]}
     found = opened(write_aligned(tmp_path, index, GREY[:2], files))
     assert found.languages == ("deu_Latn", "zho_Hans")
+    assert "no English captions here" in found.remarks[0]
     assert found.task.captions("zho_Hans").texts == ["猫\u2028", "狗"]  # a line separator is no end of a line
     write(tmp_path / "deu_Latn.txt", "Katze\n")
     with pytest.raises(InputError, match=r"deu_Latn.txt: 1 captions for 2 images"):
@@ -98,6 +99,13 @@ def test_flores_sets_have_a_line_per_image(tmp_path, opened, index):
     write(tmp_path / "deu_Latn.txt", "Katze\n \n")
     with pytest.raises(InputError, match=r"1 of 2 texts are empty, the first is number 1"):
         found.task.captions("deu_Latn")
+
+
+def test_english_is_read_under_the_name_that_the_repository_gives_it(tmp_path):
+    files = {"eng_captions.txt": ["a cat", "a dog"], "deu_Latn.txt": ["Katze", "Hund"]}
+    found = open_flickr30k_200(write_aligned(tmp_path, "filenames.txt", GREY[:2], files))
+    assert found.languages == ("deu_Latn", "eng_Latn") and found.remarks == ()
+    assert found.task.captions("eng_Latn").texts == ["a cat", "a dog"]
 
 
 def test_xtd10_reads_its_repositorys_folders(tmp_path):
@@ -269,11 +277,37 @@ def test_gldv2_takes_the_landmark_of_most_index_images(tmp_path):
     names = found.task.prompts("en").texts()
     assert [names[i] for i in found.task.classes] == ["Café", "Haus am Horn"] and len(names) == 2
     assert found.images.find_missing() == [] and found.images.read(1) == jpg(1)
+    assert found.task.groups == {}
     write_gldv2(folder, queries, {key: value for key, value in landmark_of.items() if key != "i4"}, {7: "x", 9: "y"})
     with pytest.raises(InputError, match=r"1 of 4 index images have no landmark, such as 'i4'"):
         open_gldv2(folder)
     write_gldv2(folder, queries, landmark_of, {7: "x"})
     with pytest.raises(InputError, match=r"1 of 2 landmarks have no name, such as '9'"):
+        open_gldv2(folder)
+
+
+def test_gldv2_groups_by_what_its_hierarchy_says_and_by_regions_of_ones_own(tmp_path):
+    queries = {"abc1": "i1", "bcd2": "i2", "cde3": "i3"}
+    folder = write_gldv2(tmp_path, queries, {"i1": 7, "i2": 9, "i3": 3}, {7: "Haus", 9: "Etna", 3: "Elsewhere"})
+    plain = open_gldv2(folder)
+    category = {"category": "http://x", "hierarchical_label": "y"}
+    hierarchy = [
+        {"landmark_id": 7, **category, "supercategory": "house", "natural_or_human_made": "human-made"},
+        {"landmark_id": 9, **category, "supercategory": "volcano", "natural_or_human_made": "natural"},
+    ]
+    write_csv(folder / "index_label_to_hierarchical.csv", hierarchy)
+    write_csv(
+        folder / "landmark_regions.csv", [{"landmark_id": 9, "region": "Europe"}, {"landmark_id": 7, "region": ""}]
+    )
+    found = open_gldv2(folder)
+    assert found.task.groups == {
+        "made": ["human-made", "natural", "unknown"],
+        "kind": ["house", "volcano", "unknown"],
+        "region": ["unknown", "Europe", "unknown"],
+    }
+    assert found.annotations != plain.annotations
+    write_csv(folder / "landmark_regions.csv", [{"landmark_id": 9, "country": "IT"}])
+    with pytest.raises(InputError, match=r"landmark_regions.csv: no column 'region' \(it has landmark_id, country\)"):
         open_gldv2(folder)
 
 

@@ -30,7 +30,8 @@ def folder(tmp_path_factory):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
     special = ["<pad>", "<eos>", "<bos>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(TEXTS, trainers.BpeTrainer(300, special_tokens=special, initial_alphabet=alphabet))
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(TEXTS, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         "<bos> $A <eos>", special_tokens=[("<bos>", 2), ("<eos>", 1)]
     )

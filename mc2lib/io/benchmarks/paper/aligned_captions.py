@@ -24,10 +24,12 @@ from mc2lib.io.benchmarks.benchmark_set import (
 #: Codes as FLORES writes them: language and script.
 FLORES = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 XTD10 = re.compile(r"test_1kcaptions_([a-z]{2})")
+#: English, and what the repository of Flickr30k-200 calls its file.
+ENGLISH, ENGLISH_FILE = "eng_Latn", "eng_captions.txt"
 
 
 def open_flickr30k_200(folder: Path) -> Benchmark:
-    """Flickr30k-200: `filenames.txt`, `<FLORES code>.txt` and `images/`."""
+    """Flickr30k-200: `filenames.txt`, `<FLORES code>.txt`, `eng_captions.txt` and `images/`."""
     return _open("flickr30k-200", folder, folder / "filenames.txt", _find_flores(folder))
 
 
@@ -48,7 +50,10 @@ def open_xtd10(folder: Path) -> Benchmark:
 
 
 def _find_flores(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.glob("*.txt")) if FLORES.fullmatch(path.stem)}
+    found = {path.stem: path for path in sorted(folder.glob("*.txt")) if FLORES.fullmatch(path.stem)}
+    if (folder / ENGLISH_FILE).exists():
+        found.setdefault(ENGLISH, folder / ENGLISH_FILE)
+    return found
 
 
 def _open(name: str, folder: Path, index: Path, files: Mapping[str, Path]) -> Benchmark:
@@ -64,7 +69,11 @@ def _open(name: str, folder: Path, index: Path, files: Mapping[str, Path]) -> Be
     task = Retrieval(tuple(sorted(files)), functools.partial(_read_captions, dict(files), len(images)))
     root = folder / "images"
     annotations = digest_files(index, *files.values())
-    return Benchmark(name, str(folder), ImageFiles(root, tuple(images)), task, annotations)
+    lacks_english = not {ENGLISH, "en"} & files.keys()
+    remarks = (f"no English captions here, {ENGLISH}.txt: the macro mean is over the other languages",)
+    return Benchmark(
+        name, str(folder), ImageFiles(root, tuple(images)), task, annotations, remarks if lacks_english else ()
+    )
 
 
 def _read_captions(files: Mapping[str, Path], images: int, language: str) -> Captions:

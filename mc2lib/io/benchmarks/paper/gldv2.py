@@ -21,12 +21,20 @@ from mc2lib.io.benchmarks.benchmark_set import (
 
 SOLUTION, LANDMARKS, NAMES = "retrieval_solution_v2.1.csv", "index_image_to_landmark.csv", "index_label_to_category.csv"
 USED = ("Public", "Private")
+#: Files that need not be there, and the kind of group that each of their columns gives. The hierarchy is official and
+#: says nothing of places; regions are a file of one's own.
+GROUPS = {
+    "index_label_to_hierarchical.csv": {"made": "natural_or_human_made", "kind": "supercategory"},
+    "landmark_regions.csv": {"region": "region"},
+}
+UNKNOWN = "unknown"
 
 
 def open_gldv2(folder: Path) -> Benchmark:
     """Zero-shot among the landmarks that the queries' index images show, by bare names.
 
-    A query's landmark is that of most of its index images.
+    A query's landmark is that of most of its index images. Where index_label_to_hierarchical.csv or
+    landmark_regions.csv (landmark_id, region) is there, its columns of `GROUPS` group the queries by their landmarks.
 
     Args:
         folder: holds the three CSV files and test/, flat or as GLDv2 nests it (test/a/b/c/abc….jpg).
@@ -56,9 +64,11 @@ def open_gldv2(folder: Path) -> Benchmark:
     labels = [_landmark_of(row["images"].split(), landmark_of, row["id"], folder) for row in queries]
     prompts = Prompts(np.arange(len(order)), tuple(names[landmark] for landmark in order), ("{}",))
     classes = np.array([place[label] for label in labels], np.int64)
-    task = Classification(len(order), np.arange(len(queries)), classes, ("en",), lambda language: prompts)
+    groups = _group(folder, labels)
+    task = Classification(len(order), np.arange(len(queries)), classes, ("en",), lambda language: prompts, groups)
     images = ImageFiles(folder / "test", tuple(_locate(folder / "test", row["id"]) for row in queries))
-    annotations = digest_files(folder / SOLUTION, folder / LANDMARKS, folder / NAMES)
+    more = [folder / name for name in GROUPS if (folder / name).exists()]
+    annotations = digest_files(folder / SOLUTION, folder / LANDMARKS, folder / NAMES, *more)
     return Benchmark("gldv2", str(folder), images, task, annotations)
 
 
@@ -69,6 +79,18 @@ def name_landmark(category: str) -> str:
     'Haus am Horn'
     """
     return unquote(category.rpartition(":")[2]).replace("_", " ").strip('" ')
+
+
+def _group(folder: Path, labels: list[str]) -> dict[str, list[str]]:
+    """Kind of group to the group of each query, by its landmark."""
+    groups: dict[str, list[str]] = {}
+    for name, columns in GROUPS.items():
+        if not (folder / name).exists():
+            continue
+        rows = {row["landmark_id"]: row for row in read_csv_rows(folder / name, ("landmark_id", *columns.values()))}
+        for kind, column in columns.items():
+            groups[kind] = [rows.get(label, {}).get(column) or UNKNOWN for label in labels]
+    return groups
 
 
 def _landmark_of(images: list[str], landmark_of: dict[str, str], query: str, folder: Path) -> str:

@@ -18,7 +18,7 @@ Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 #: Texts of many scripts: how a tokenizer cuts them tells it from another.
 PROBE = ("a photo of a cat", "猫の写真", "صورة قطة", "фото кота", "बिल्ली", "แมว", "\n 42 é")
 #: Tokens of a batch of texts, on a CPU and on a GPU: bounds the memory, changes no result by more than rounding.
-TOKENS = {"cpu": 1 << 13, "cuda": 1 << 17}
+TOKENS = {"cpu": 1 << 10, "cuda": 1 << 17}
 #: Images of a batch.
 IMAGES = {"cpu": 32, "cuda": 512}
 
