@@ -91,13 +91,8 @@ def plot_thresholds(report: pd.DataFrame) -> Figure:
     for ax, column in ((left, "t"), (right, "p")):
         sns.scatterplot(report, x="matched", y=column, hue="language", legend=False, ax=ax)
         for row in report[report["t"] > 1].itertuples():
-            ax.annotate(
-                NAMES.get(row.language, row.language),
-                (row.matched, getattr(row, column)),
-                (3, 3),
-                textcoords="offset points",
-                fontsize=7,
-            )
+            name, at = NAMES.get(row.language, row.language), (row.matched, getattr(row, column))
+            ax.annotate(name, at, (3, 3), textcoords="offset points", fontsize=7, rotation=30)
         ax.set(xscale="log", xlabel="pairs that match")
     left.set(yscale="log", ylabel="threshold t, matches")
     left.set_title(f"{int((report['t'] <= 1).sum())} of {len(report)} languages have t = 1", fontsize=9)
