@@ -10,6 +10,7 @@
 #   make evaluate MODEL=… measure any CLIP on the paper's benchmarks or your own sets [TASK="xm* /path/to/set" DATA=dir LIST=1 ARGS=…]
 #   make evaluate POOL=dir  measure a run of yours on the images that it never saw [OUT=… RUN=… ARGS=…]
 #   make export POOL=dir  write its curated pairs as webdataset, parquet, datasets or uids: AS=webdataset TO=dir [OUT=… ARGS=…]
+#   make export-model RUN=dir  write a finished run for open_clip or transformers, with tokenizer and model card: AS=open_clip TO=dir [ARGS=…]
 #   make metadata         build lists of 329 languages from Wikipedia's dumps, page views and WordNets [LANGUAGES="en th"]
 #   make readme           write README's block of results from results/
 #   make lab              open JupyterLab on the notebooks
@@ -41,7 +42,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test smoke arm trial curate train evaluate export metadata readme lab plan bench check docs env peers rivals writers pools clean
+.PHONY: help repro test smoke arm trial curate train evaluate export export-model metadata readme lab plan bench check docs env peers rivals writers pools clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -79,6 +80,10 @@ export: env
 	@test -n "$(POOL)" && test -n "$(AS)" && test -n "$(TO)" || { echo "error: name pool, layout and target: make export POOL=/path/to/pool AS=webdataset TO=/path/to/target, after make curate" >&2; exit 2; }
 	@$(python) -m mc2lib export "$(POOL)" $(if $(OUT),--out "$(OUT)") --as "$(AS)" --to "$(TO)" $(ARGS)
 
+export-model: env
+	@test -n "$(RUN)" && test -n "$(AS)" && test -n "$(TO)" || { echo "error: name run, library and target: make export-model RUN=/path/to/run AS=open_clip TO=/path/to/target" >&2; exit 2; }
+	@$(python) -m mc2lib export-model "$(RUN)" --as "$(AS)" --to "$(TO)" $(ARGS)
+
 metadata: env
 	@$(python) -m mc2lib metadata $(if $(LANGUAGES),--languages $(LANGUAGES)) $(ARGS)
 
@@ -89,7 +94,7 @@ lab: env
 	@$(python) -m mc2lib lab
 
 plan: env
-	@$(python) -m mc2lib plan $(if $(SCALE),--scale "$(SCALE)")
+	@$(python) -m mc2lib plan $(if $(SCALE),--scale "$(SCALE)") $(ARGS)
 
 bench: env
 	@test -f "benchmarks/$(WHAT).py" || { echo "error: no benchmark '$(WHAT)'; there is: $$(ls benchmarks | sed -n 's/\.py$$//p' | tr '\n' ' ')" >&2; exit 2; }

@@ -31,7 +31,7 @@ from mc2lib.recipe.curation.balance import count_entries, keep_probability, pair
 from mc2lib.recipe.curation.index import build_index
 from mc2lib.recipe.curation.match import match
 from mc2lib.recipe.metadata.words import count_words, split_clauses
-from mc2lib.recipe.pool.texts import Draws, write_file_name
+from mc2lib.recipe.pool.texts import FILE_NAMES as NAME_PATTERNS
 from mc2lib.study.curation_grades import grade_languages
 from mc2lib.study.metadata_stage import load_metadata
 from tests.oracles.matching import find_entries
@@ -120,7 +120,8 @@ def grade_declaration(root: Path, languages: Sequence[str], seed: int = 0) -> pd
         glue = "" if language in UNSPACED else " "
         starts = draw.integers(0, max(1, len(words) - 8), WINDOWS)
         texts = [glue.join(words[start : start + 8]) for start in starts]
-        texts += [write_file_name(Draws(*draw.random(4))) for _ in range(FILE_NAMES)]
+        picks = draw.random((FILE_NAMES, 4))
+        texts += [NAME_PATTERNS[int(u * len(NAME_PATTERNS))].format(int(v * 10_000)) for u, v, _, _ in picks]
         found = match(pa.array(texts), build_index(entries))
         kept = expected_keep(found, len(entries))
         matched = np.array([len(row) > 0 for row in found.to_pylist()])

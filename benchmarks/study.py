@@ -1,10 +1,11 @@
-"""The study stage by stage: seconds, peak memory, pairs a second.
+"""The study stage by stage: seconds, peak memory, pairs per second; and training runs side by side.
 
     make bench WHAT=study [SCALE=smoke]
 
 Runs in a temporary folder; the last line is one JSON object. Expect, at smoke scale on two cores, ten to
 twenty seconds a stage, nearly all of it starting a kernel and importing torch: only larger scales say
-something about the stages themselves. Memory is the sum over the stage's processes of what each holds
+something about the stages themselves. Training side by side is measured at laptop scale whatever the scale,
+see `benchmarks.study_lanes`. Memory is the sum over the stage's processes of what each holds
 alone (USS) or, where the system does not tell, holds in all (RSS), sampled a few times a second.
 """
 
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.study_lanes import measure_lanes
 from mc2lib.io.config import find_root, load_params
 from mc2lib.io.files import read_json
 from mc2lib.io.study_paths import Paths
@@ -131,17 +133,26 @@ def main() -> None:
     parser.add_argument("--scale", default="smoke")
     parser.add_argument("--arms", nargs="+", help="only these arms")
     options = parser.parse_args()
-    began = time.monotonic()
-    stages = measure(find_root().resolve(), options.scale, options.arms)
+    root, began = find_root().resolve(), time.monotonic()
+    stages = measure(root, options.scale, options.arms)
     seconds = time.monotonic() - began
+    lanes = measure_lanes(root)
     print(f"\n{'stage':<32}{'seconds':>9}{'peak MB':>9}{'pairs':>12}{'pairs/s':>10}{'in training':>13}")
     for name, stage in stages.items():
         print(
             f"{name:<32}{stage.seconds:>9.1f}{stage.peak_megabytes:>9,.0f}{stage.pairs:>12,}"
             f"{stage.pairs_per_second:>10,.0f}{stage.training_pairs_per_second:>13,.0f}"
         )
+    print()
+    for name, value in lanes.items():
+        print(
+            f"{name.replace('_', ' '):<42}{value:>9,.2f}"
+            if value < 10
+            else f"{name.replace('_', ' '):<42}{value:>9,.0f}"
+        )
     result = {
         "what": "study",
+        **{name: round(value, 3) for name, value in lanes.items()},
         "scale": options.scale,
         "cores": psutil.cpu_count(),
         "seconds": round(seconds, 1),

@@ -49,6 +49,7 @@ class Noise:
     boilerplate: float
     wrong_concept: float
     wrong_language: float
+    uninformative: float = 0.0  # a generic phrase that fits any image, as in the head of web pools
 
     def check(self, place: str) -> None:
         """Raise InputError unless the shares leave room for clean pairs."""
@@ -229,16 +230,16 @@ class Arm:
     seen: float | Literal["1/english_share", "1/english_share - 1"]  # pairs a step, in units of batch_size
     tokenizer: Tokenizer = "gemma"
     mix: str = "base"
-    steps: float = 1.0  # in units of training.steps
+    steps: float | Literal["1/english_share"] = 1.0  # in units of training.steps
     context_length: int | None = None  # tokens; None is training.context_length
     shares: Shares = "own"  # of the languages: as its curation left them | the recipe's, by subsampling
 
     def check(self, place: str) -> None:
         """Raise InputError unless the arm sees something, and has shares of several languages if it equals them."""
-        if isinstance(self.seen, float) and self.seen <= 0:
-            raise InputError(place, f"seen is {self.seen}", "Write a number above zero.")
-        if not 0 < self.steps < float("inf"):
-            raise InputError(place, f"steps is {self.steps}", "Write a number above zero.")
+        for name in ("seen", "steps"):
+            value = getattr(self, name)
+            if isinstance(value, float) and not 0 < value < float("inf"):
+                raise InputError(place, f"{name} is {value}", "Write a number above zero.")
         if self.shares == "recipe" and (self.languages != "all" or self.curation in HAS_NO_EQUAL_SHARES):
             reason = HAS_NO_EQUAL_SHARES.get(self.curation, "it does not train on all languages")
             raise InputError(f"{place}.shares", f"cannot be recipe: {reason}", "Leave `shares` out.")

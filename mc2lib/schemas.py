@@ -75,7 +75,8 @@ EVALUATION_IMAGES = pa.schema(
     ]
 )
 
-#: The evaluation texts: per concept and language the class name and a caption for retrieval.
+#: The evaluation texts: per concept and language the class name, a caption for retrieval, and how many pairs of the
+#: raw pool show the concept in that language.
 EVALUATION_TEXTS = pa.schema(
     [
         pa.field("concept", pa.string(), nullable=False),
@@ -83,6 +84,19 @@ EVALUATION_TEXTS = pa.schema(
         pa.field("name", pa.string(), nullable=False),
         pa.field("caption", pa.string(), nullable=False),
         pa.field("seen", pa.bool_(), nullable=False),
+        pa.field("pool_pairs", pa.int64(), nullable=False),
+    ]
+)
+
+#: What an arm measured concept by concept: the mean of a measure over the concept's test drawings, for each seen
+#: concept that has some. `world_` measures are means over all languages but English.
+CONCEPT_MEASURES = pa.schema(
+    [
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("measure", pa.string(), nullable=False),
+        pa.field("concept", pa.string(), nullable=False),
+        pa.field("drawings", pa.int64(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
     ]
 )
 

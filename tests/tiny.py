@@ -8,6 +8,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from mc2lib.recipe.training.tokenizers import train_bpe
+from mc2lib.study.pool_stage import MARKS
 from mc2lib.study.sources import STYLES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -69,6 +70,7 @@ def write_sources(root: Path) -> None:
         annotations = {
             char: {"tts": [name_of(name, language)], "default": words} for name, (char, words) in CONCEPTS.items()
         }
+        annotations |= {mark: {"tts": [f"{language} mark {number}"]} for number, mark in enumerate(MARKS)}
         write_json(annotations, sources / "annotations" / f"{language}.json")
         names = {
             "languages": dict(zip(LANGUAGES, ("English", "Deutsch", "日本語"), strict=True)),
@@ -76,6 +78,8 @@ def write_sources(root: Path) -> None:
             "localeDisplayNames": {"localePattern": "{0} ({1})"},
         }
         write_json(names, sources / "localenames" / f"{language}.json")
+    interface = {"en": {"close": "Close", "next": "Next"}, "de": {"close": "Schließen"}}
+    write_json(interface, sources / "interface.json")
     for code in ("eng", "deu_1996", "jpn"):
         text = (
             "<p>All human beings are born free, and equal in dignity.</p><p>人間は、生まれながらにして自由である。</p>"

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import mc2lib
 from mc2lib.commands.evaluation_commands import EVALUATION_COMMANDS
+from mc2lib.commands.model_commands import MODEL_COMMANDS
 from mc2lib.commands.pool_commands import POOL_COMMANDS
 from mc2lib.commands.study_commands import STUDY_COMMANDS
 from mc2lib.errors import InputError
 
 #: Every command, by name.
-COMMANDS = {command.name: command for command in (*STUDY_COMMANDS, *POOL_COMMANDS, *EVALUATION_COMMANDS)}
+COMMANDS = {
+    command.name: command for command in (*STUDY_COMMANDS, *POOL_COMMANDS, *EVALUATION_COMMANDS, *MODEL_COMMANDS)
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,11 +13,9 @@ from mc2lib.io.files import write_json
 from mc2lib.io.image_decoder import decode_pixels
 from mc2lib.io.study_paths import Paths
 from mc2lib.io.tars import read_shards
-from mc2lib.languages import script
 from mc2lib.params import Params
-from mc2lib.recipe.evaluation.measures import Measure, measure_chance, summarise
+from mc2lib.recipe.evaluation.measures import list_measures, measure_chance, measure_ranks
 from mc2lib.recipe.evaluation.neighbours import rank_pixel_neighbours
-from mc2lib.recipe.evaluation.zero_shot import share_within
 from mc2lib.study.evaluate_stage import (
     COLUMNS,
     EvaluationSet,
@@ -35,7 +33,8 @@ def evaluate_controls(root: Path, params: Params) -> pd.DataFrame:
     """Measure the controls of every seed and write results/controls.csv and controls.json.
 
     `chance` guesses. `pixel neighbour` takes the concept of the nearest training drawing in raw
-    pixels, whose true concept it is told. Neither reads a word, so each scores the same in every language.
+    pixels, whose true concept it is told. Neither reads a word, so each scores the same in every language, but for the
+    pixel neighbour's `head_top1` and `tail_top1`: which concepts are a pool's head and tail depends on the language.
 
     Args:
         root: the study's folder.
@@ -51,15 +50,12 @@ def evaluate_controls(root: Path, params: Params) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for seed in params.seeds:
         data = read_evaluation_set(paths, params, seed)
-        scripts = {language: script(language) for language in data.languages}
+        chance = measure_chance(data.labels, data.seen)
         for control, found in (
-            ("chance", measure_chance(data.labels, data.seen)),
+            ("chance", dict.fromkeys(data.languages, chance)),
             ("pixel neighbour", _measure_neighbour(paths, data, seed)),
         ):
-            for measure, value in found.items():
-                alike = dict.fromkeys(data.languages, value)
-                rows += list_rows(control, seed, [Measure(measure, language, value) for language in alike])
-                rows += list_rows(control, seed, summarise(measure, alike, scripts))
+            rows += list_rows(control, seed, list_measures(found, data.truth.scripts))
     table = pd.DataFrame(rows, columns=COLUMNS)
     write_csv(table, paths.results / "controls.csv")
     metrics = {str(name).replace(" ", "_"): summarise_metrics(part) for name, part in table.groupby("arm")}
@@ -67,7 +63,7 @@ def evaluate_controls(root: Path, params: Params) -> pd.DataFrame:
     return table
 
 
-def _measure_neighbour(paths: Paths, data: EvaluationSet, seed: int) -> dict[str, float]:
+def _measure_neighbour(paths: Paths, data: EvaluationSet, seed: int) -> dict[str, dict[str, float]]:
     folder = paths.pool(MIX, seed)
     shards = sorted(folder.glob("images-*.tar"))
     if not shards:
@@ -78,9 +74,6 @@ def _measure_neighbour(paths: Paths, data: EvaluationSet, seed: int) -> dict[str
     train = decode_pixels(list(kept.values()), str(folder))
     classes = np.array([number[image.rpartition("/")[2]] for image in kept], dtype=np.int64)
     ranks = rank_pixel_neighbours(train, classes, data.images, data.labels)
-    known = data.seen[data.labels]
-    found = {f"top{k}": share_within(ranks[known], k) for k in (1, 5)}
-    if not known.all():
-        # Zero by construction: it can only answer with what it was shown.
-        found |= {f"unseen_top{k}": share_within(ranks[~known], k) for k in (1, 5)}
-    return found
+    by_language = zip(data.languages, data.pool_pairs, strict=True)
+    # Only head and tail differ by language. Zero on unseen concepts: it can only answer with what it was shown.
+    return {language: measure_ranks(ranks, data.labels, data.seen, pairs) for language, pairs in by_language}

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import resvg_py
 
 from mc2lib.engine.shard_runs import map_tasks
 from mc2lib.errors import InputError, nearest
@@ -26,12 +25,17 @@ from mc2lib.languages import spaced, udhr_code
 from mc2lib.params import Params
 from mc2lib.recipe.pool.concepts import Caption, Split, find_captions, split_concepts
 from mc2lib.recipe.pool.draw import draw_pairs
+from mc2lib.recipe.pool.icons import render_icon
 from mc2lib.recipe.pool.texts import Phrasebook
 from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, TRUTH
 from mc2lib.study.sources import STYLES
 
 PAIRS_A_SHARD = 125_000  # few enough that a draw of a million keeps eight workers busy
 BYTES_PER_PAIR = 200  # of a pool draw on disk, measured, with a margin
+FALLBACK = "en"  # of an interface text that is not translated
+#: Marks that pages use as decoration and no style draws as a concept; their CLDR names fit any image. The order is that
+#: of their frequency in a pool.
+MARKS = "•→←▼▲↑↓●■○…|*+/?!€$%"
 CLAUSE = re.compile(r"[^,;:.!?،؛。、，；：។၊။፣፤።]+")
 
 
@@ -89,48 +93,6 @@ def _render_style(icons: Mapping[str, Any], concepts: Sequence[str], size: int) 
     return [render_icon(icons, concept, size) for concept in concepts]
 
 
-def render_icon(icons: Mapping[str, Any], name: str, size: int) -> bytes:
-    """Render one icon of an Iconify set as a square RGBA PNG.
-
-    Args:
-        icons: an Iconify set (icons.json); aliases, their flips and their rotations are followed.
-        name: of an icon or alias.
-        size: side of the image in pixels.
-
-    Raises:
-        InputError: the set does not have the icon, or its SVG cannot be rendered.
-    """
-    icon: dict[str, Any] = {}
-    while name not in icons["icons"]:
-        if name not in icons.get("aliases", {}):
-            raise InputError(
-                f"icon set {icons['prefix']}", f"no icon '{name}'", "Lock the package version that has it."
-            )
-        alias = icons["aliases"][name]
-        icon = alias | icon
-        name = alias["parent"]
-    icon = icons["icons"][name] | icon
-    width, height = (icon.get(side, icons.get(side, 16)) for side in ("width", "height"))
-    left, top = icon.get("left", 0), icon.get("top", 0)
-    body = icon["body"]
-    if icon.get("hFlip"):
-        body = f'<g transform="translate({2 * left + width} 0) scale(-1 1)">{body}</g>'
-    if icon.get("vFlip"):
-        body = f'<g transform="translate(0 {2 * top + height}) scale(1 -1)">{body}</g>'
-    if icon.get("rotate"):
-        body = f'<g transform="rotate({icon["rotate"] * 90} {left + width / 2} {top + height / 2})">{body}</g>'
-    svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="{left} {top} {width} {height}" width="{size}" height="{size}">{body}</svg>'
-    )
-    try:
-        return bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True))
-    except ValueError as error:
-        raise InputError(
-            f"icon {icons['prefix']}:{name}", f"cannot be rendered ({error})", "Fetch the sources again."
-        ) from error
-
-
 def _drop_identical(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Drop a drawing whose pixels another concept already shows, in any style."""
     owner: dict[bytes, str] = {}
@@ -185,9 +147,8 @@ def draw_pools(root: Path, params: Params) -> pd.DataFrame:
     drawn = set(drawings["concept"])
     captions = {concept: caption for concept, caption in captions.items() if concept in drawn}
     books = {language: load_phrasebook(root, language) for language in params.languages}
-    endonyms = load_endonyms(root, params)
     jobs = [(mix, seed) for mix in mixes for seed in params.seeds]
-    draw = partial(_draw_one, root, params, captions, drawings, books, endonyms)
+    draw = partial(_draw_one, root, params, captions, drawings, books)
     return pd.DataFrame(map_tasks(draw, jobs, params.machine))
 
 
@@ -197,7 +158,6 @@ def _draw_one(
     captions: Mapping[str, Mapping[str, Caption]],
     drawings: pd.DataFrame,
     books: Mapping[str, Phrasebook],
-    endonyms: Sequence[str],
     job: tuple[str, int],
 ) -> dict[str, Any]:
     mix, seed = job
@@ -205,13 +165,13 @@ def _draw_one(
     split = split_concepts(captions, params.pool.concepts, params.pool.held_out_share, seed)
     train, test = _split_drawings(drawings, split, params)
     images = {concept: rows["image"].tolist() for concept, rows in train.groupby("concept", sort=True)}
-    pairs, truth = draw_pairs(split, captions, images, books, endonyms, params.pool, mix, seed)
+    pairs, truth = draw_pairs(split, captions, images, books, params.pool, mix, seed)
     folder = paths.pool(mix, seed)
     write_shards(pairs, folder)
     write_table(truth, folder / "truth.parquet", TRUTH)
     write_images(zip(train["image"], train["png"], strict=True), folder / "images-00000.tar")
     if mix == "base":
-        _write_evaluation(paths.evaluation(seed), split, test, captions, params)
+        _write_evaluation(paths.evaluation(seed), split, test, captions, params, _count_pairs(pairs, truth))
     return {
         "mix": mix,
         "seed": seed,
@@ -251,8 +211,21 @@ def _split_drawings(drawings: pd.DataFrame, split: Split, params: Params) -> tup
     return train.reset_index(drop=True), test[np.array(fresh, dtype=bool)].reset_index(drop=True)
 
 
+def _count_pairs(pairs: pa.Table, truth: pa.Table) -> dict[tuple[str, str], int]:
+    """How many pairs of a pool draw show each concept in each language, by (language, concept)."""
+    both = pa.table({"language": pairs["language"], "concept": truth["concept"]})
+    counted = both.group_by(["language", "concept"]).aggregate([([], "count_all")])
+    keys = zip(counted["language"].to_pylist(), counted["concept"].to_pylist(), strict=True)
+    return dict(zip(keys, counted["count_all"].to_pylist(), strict=True))
+
+
 def _write_evaluation(
-    folder: Path, split: Split, test: pd.DataFrame, captions: Mapping[str, Mapping[str, Caption]], params: Params
+    folder: Path,
+    split: Split,
+    test: pd.DataFrame,
+    captions: Mapping[str, Mapping[str, Caption]],
+    params: Params,
+    pool_pairs: Mapping[tuple[str, str], int],
 ) -> None:
     trained = set(split.trained)
     images = test.assign(seen=test["concept"].isin(trained))[EVALUATION_IMAGES.names]
@@ -268,6 +241,7 @@ def _write_evaluation(
             "name": caption.name,
             "caption": ", ".join((caption.name, *caption.keywords[:3])),
             "seen": concept in trained,
+            "pool_pairs": pool_pairs.get((language, concept), 0),
         }
         for language in params.languages
         for concept in split.concepts
@@ -277,7 +251,7 @@ def _write_evaluation(
 
 
 def load_phrasebook(root: Path, language: str) -> Phrasebook:
-    """Load the clauses (UDHR), territory names and qualifier pattern (CLDR) of one language.
+    """Load the clauses (UDHR), names and pattern (CLDR) and interface texts of one language.
 
     Args:
         root: the study's folder; data/sources must be there.
@@ -296,7 +270,23 @@ def load_phrasebook(root: Path, language: str) -> Phrasebook:
         for code, name in sorted(names["territories"].items())
         if len(code) == 2 and code.isalpha() and code not in ("QO", "EU", "EZ", "UN", "ZZ")
     )
-    return Phrasebook(language, clauses, territories, names["localeDisplayNames"]["localePattern"], spaced(language))
+    annotations = read_json(sources / "annotations" / f"{language}.json")
+    return Phrasebook(
+        language,
+        clauses,
+        territories,
+        names["localeDisplayNames"]["localePattern"],
+        spaced(language),
+        _interface_texts(sources, language),
+        tuple(annotations[mark]["tts"][0] for mark in MARKS if mark in annotations),
+    )
+
+
+def _interface_texts(sources: Path, language: str) -> tuple[str, ...]:
+    """The interface texts on a language's pages, each once: where one is not translated, pages show it in English."""
+    texts = read_json(sources / "interface.json")
+    shown = texts[FALLBACK] | {name: text for name, text in texts.get(language, {}).items() if name in texts[FALLBACK]}
+    return tuple(dict.fromkeys(shown.values()))
 
 
 def _clauses(text: str) -> Iterator[str]:
@@ -304,17 +294,6 @@ def _clauses(text: str) -> Iterator[str]:
         clause = " ".join(found.split())
         if len(clause) >= 8:
             yield clause
-
-
-def load_endonyms(root: Path, params: Params) -> list[str]:
-    """Load each language's name for itself (CLDR).
-
-    Args:
-        root: the study's folder; data/sources must be there.
-        params: languages.
-    """
-    sources = Paths(root).sources / "localenames"
-    return [read_json(sources / f"{language}.json")["languages"][language] for language in params.languages]
 
 
 def load_gallery(root: Path, concepts: int = 12) -> tuple[Any, list[str], list[str]]:
@@ -336,55 +315,113 @@ def load_gallery(root: Path, concepts: int = 12) -> tuple[Any, list[str], list[s
     return decode_pixels(pngs, "drawings"), list(STYLES), chosen
 
 
-def load_pool(root: Path, mix: str, seed: int) -> pd.DataFrame:
-    """Load the pairs of one pool draw (POOL).
-
-    Args:
-        root: the study's folder.
-        mix: noise level.
-        seed: of the draw.
-    """
-    files = sorted(Paths(root).pool(mix, seed).glob("pairs-*.parquet"))
-    return pa.concat_tables([read_table(path, POOL) for path in files]).to_pandas()
-
-
-def count_concepts(root: Path, params: Params, mix: str, seed: int, languages: Sequence[str]) -> pd.DataFrame:
-    """Count the pairs of each concept in some languages.
+def table_captions(root: Path, params: Params, concepts: Sequence[str], languages: Sequence[str]) -> pd.DataFrame:
+    """Show what native speakers call some concepts.
 
     Args:
         root: the study's folder.
         params: of the study.
+        concepts: the rows.
+        languages: the columns; those that the study lacks are left out.
+    """
+    captions = load_captions(root, params)
+    shown = [language for language in languages if language in params.languages]
+    rows = {concept: {language: captions[concept][language].name for language in shown} for concept in concepts}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=shown)
+
+
+def load_pairs(root: Path, mix: str, seed: int, columns: Sequence[str] = ()) -> pa.Table:
+    """Load the pairs of one pool draw next to what the truth table says about them.
+
+    Args:
+        root: the study's folder.
         mix: noise level.
         seed: of the draw.
-        languages: metadata languages.
+        columns: of POOL and TRUTH; all if left out.
 
     Returns:
-        Columns language, rank (1 for the most common concept), pairs.
+        One row per pair; strings come as dictionaries.
     """
-    pairs = load_pool(root, mix, seed)
-    truth = read_table(Paths(root).pool(mix, seed) / "truth.parquet", TRUTH).to_pandas()
-    joined = pairs[["pair_id", "language"]].merge(truth[["pair_id", "concept"]], on="pair_id")
-    counts = joined[joined["language"].isin(languages)].groupby("language")["concept"].value_counts()
-    frame = counts.rename("pairs").reset_index()
-    frame["rank"] = frame.groupby("language")["pairs"].rank(ascending=False, method="first").astype(int)
-    return frame[["language", "rank", "pairs"]]
+    folder = Paths(root).pool(mix, seed)
+    wanted = list(columns) or list(dict.fromkeys((*POOL.names, *TRUTH.names)))
+    files = [*sorted(folder.glob("pairs-*.parquet")), folder / "truth.parquet"]
+    sides = []
+    for schema, paths in ((POOL, files[:-1]), (TRUTH, files[-1:])):
+        names = [field.name for field in schema if field.name in wanted]
+        strings = [name for name in names if schema.field(name).type == pa.string()]
+        sides.append(pa.concat_tables([read_table(path, columns=names, dictionaries=strings) for path in paths]))
+    pairs, truth = sides
+    for name in truth.column_names:
+        if name not in pairs.column_names:
+            pairs = pairs.append_column(name, truth[name])
+    return pairs.select(wanted).unify_dictionaries()
 
 
-def sample_texts(
-    root: Path, params: Params, mix: str, seed: int, languages: Sequence[str], rows: int = 4
-) -> pd.DataFrame:
+def count_pairs(root: Path, mix: str, seed: int) -> pd.DataFrame:
+    """Count the pairs of one pool draw by language and concept.
+
+    Args:
+        root: the study's folder.
+        mix: noise level.
+        seed: of the draw.
+
+    Returns:
+        Columns language, concept, pairs and rank (1 for the most common concept of the language), by rank.
+    """
+    pairs = load_pairs(root, mix, seed, ["language", "concept"])
+    counts = pairs.group_by(["language", "concept"]).aggregate([([], "count_all")]).to_pandas()
+    counts = counts.rename(columns={"count_all": "pairs"}).astype({"language": str, "concept": str})
+    counts = counts.sort_values(["language", "pairs", "concept"], ascending=[True, False, True], ignore_index=True)
+    counts["rank"] = counts.groupby("language").cumcount() + 1
+    return counts
+
+
+def table_head_and_tail(counts: pd.DataFrame, languages: Sequence[str], rows: int = 5) -> pd.DataFrame:
+    """Show the most and the least common concepts of some languages.
+
+    Args:
+        counts: see `count_pairs`.
+        languages: the columns, twice: concept and pairs.
+        rows: how many of either end.
+    """
+    ends = []
+    for language in languages:
+        own = counts[counts["language"] == language].set_index("rank")[["concept", "pairs"]]
+        ends.append(pd.concat([own.head(rows), own.tail(rows)]).reset_index())
+    return pd.concat(ends, axis=1, keys=languages)
+
+
+def sample_texts(root: Path, mix: str, seed: int, languages: Sequence[str], rows: int = 4) -> pd.DataFrame:
     """Show a few alt-texts per language, with what the truth table says about them.
 
     Args:
         root: the study's folder.
-        params: of the study.
         mix: noise level.
         seed: of the draw.
         languages: metadata languages.
         rows: how many texts per language.
     """
-    pairs = load_pool(root, mix, seed)
-    truth = read_table(Paths(root).pool(mix, seed) / "truth.parquet", TRUTH).to_pandas()
-    joined = pairs.merge(truth, on="pair_id")
-    some = joined[joined["language"].isin(languages)].groupby("language", sort=False).head(rows)
-    return some[["language", "alt_text", "concept", "form", "noise"]].reset_index(drop=True)
+    shown = ["language", "alt_text", "concept", "form", "noise"]
+    pairs = load_pairs(root, mix, seed, shown).slice(0, 100_000).to_pandas()
+    some = pairs[pairs["language"].isin(languages)].groupby("language", sort=False, observed=True).head(rows)
+    return some.reset_index(drop=True)
+
+
+def sample_noise(root: Path, mixes: Sequence[str], seed: int, languages: Sequence[str]) -> pd.DataFrame:
+    """Show the share of each kind of noise, by noise level, and an example per language.
+
+    Args:
+        root: the study's folder.
+        mixes: noise levels; the examples are of the last.
+        seed: of the draw.
+        languages: metadata languages that the examples' pages declare.
+
+    Returns:
+        One row per kind: its share in each mix, then one text per language.
+    """
+    pairs = {mix: load_pairs(root, mix, seed, ["noise", "language", "alt_text"]).to_pandas() for mix in mixes}
+    shares = pd.DataFrame({mix: table["noise"].value_counts(normalize=True) for mix, table in pairs.items()})
+    last = pairs[mixes[-1]]
+    first = last[last["language"].isin(languages)].drop_duplicates(["noise", "language"]).astype(str)
+    examples = first.pivot(index="noise", columns="language", values="alt_text")
+    return shares.join(examples[[language for language in languages if language in examples]]).fillna("")

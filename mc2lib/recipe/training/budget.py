@@ -1,6 +1,7 @@
 """How long an arm trains: seen pairs grow the batch, not the number of steps (MetaCLIP 2, §3.3).
 
-Only an arm that says so (`steps`) takes more steps than the others.
+Only an arm that says so (`steps`) takes more steps than the others: one trains longer, one asks what the same pairs
+bring in more steps of a smaller batch.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def plan_arm(params: Params, arm: str, english_share: float) -> Plan:
 
     Source: MetaCLIP 2, §3.3: the batch grows by 1 / English share, 32,768 to 75,264 in the paper.
     """
-    steps = max(1, round(params.training.steps * params.arm(arm).steps))
+    wanted = params.arm(arm).steps
+    steps = max(1, round(params.training.steps * (1.0 / english_share if isinstance(wanted, str) else wanted)))
     return Plan(_round_batch(params.training.batch_size * seen_factor(params, arm, english_share)), steps)
 
 

@@ -16,6 +16,7 @@ from timm.models import register_model
 from timm.models.convnext import ConvNeXt
 
 from mc2lib.params import Tower
+from mc2lib.recipe.training.text_tower import can_read_ends_only, read_ends_only
 
 
 @register_model
@@ -27,13 +28,13 @@ def mc2_convnext_tiny(pretrained: bool = False, **kwargs: Any) -> ConvNeXt:
 @register_model
 def mc2_convnext_small(pretrained: bool = False, **kwargs: Any) -> ConvNeXt:
     """The laptop study's small image tower."""
-    return _convnext((1, 2, 1, 1), (32, 64, 128, 256), **kwargs)
+    return _convnext((1, 2, 1, 1), (16, 32, 64, 128), **kwargs)
 
 
 @register_model
 def mc2_convnext_large(pretrained: bool = False, **kwargs: Any) -> ConvNeXt:
     """The laptop study's large image tower."""
-    return _convnext((1, 2, 1, 1), (48, 96, 192, 320), **kwargs)
+    return _convnext((1, 2, 1, 1), (24, 48, 96, 192), **kwargs)
 
 
 def _convnext(depths: tuple[int, ...], dims: tuple[int, ...], **kwargs: Any) -> ConvNeXt:
@@ -75,7 +76,9 @@ def build_model(
         nonscalar_logit_scale=nonscalar_logit_scale,
         output_dict=True,
     )
-    if model.text.attn_mask is not None:
+    if can_read_ends_only(model.text) and not nonscalar_logit_scale:  # FSDP2 calls the blocks as modules
+        read_ends_only(model.text)
+    elif model.text.attn_mask is not None:
         model.text.register_forward_pre_hook(_fit_causal_mask)
     return model
 

@@ -142,7 +142,7 @@ def plot_noise(grades: pd.DataFrame) -> Figure:
     """
     means = _mean_by_way(grades)
     kinds = [name.removesuffix("_share") for name in means if f"{name.removesuffix('_share')}_kept" in means]
-    kinds = [kind for kind in kinds if f"{kind}_share" in means]
+    kinds = [kind for kind in kinds if means.get(f"{kind}_share", pd.Series()).get(POOL, 0) > 0]
     ways = list(means.index.drop(POOL))
     figure, grid = axes(8.6, 1.5 + 0.24 * len(ways), columns=max(1, len(kinds)))
     for ax, kind in zip(grid, kinds, strict=False):

@@ -47,13 +47,15 @@ def plot_language_shares(shares: pd.Series) -> Figure:
     return figure
 
 
-def plot_concept_counts(counts: pd.DataFrame) -> Figure:
+def plot_concept_counts(counts: pd.DataFrame, languages: Sequence[str]) -> Figure:
     """Pairs per concept by rank.
 
     Args:
         counts: columns language, rank (from 1), pairs.
+        languages: those to show, as far as the counts have them.
     """
     figure, (ax,) = axes(5.5, 3.2)
-    sns.lineplot(counts, x="rank", y="pairs", hue="language", ax=ax)
+    shown = [language for language in languages if language in set(counts["language"])]
+    sns.lineplot(counts, x="rank", y="pairs", hue="language", hue_order=shown, ax=ax)
     ax.set(xscale="log", yscale="log", xlabel="concept, by rank in its language", ylabel="pairs")
     return figure

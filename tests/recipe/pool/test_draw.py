@@ -1,13 +1,14 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mc2lib.params import Forms, Noise, Pool
 from mc2lib.recipe.pool.concepts import Caption, Split
-from mc2lib.recipe.pool.draw import concept_shares, draw_pairs, language_shares
+from mc2lib.recipe.pool.draw import BLOCK, concept_shares, draw_pairs, language_shares
 from mc2lib.recipe.pool.texts import Phrasebook
 
 POOL = Pool(
@@ -19,7 +20,11 @@ POOL = Pool(
     second_text=0.25,
     held_out_styles=("y",),
     held_out_share=0.1,
-    mixes={"base": Noise(0.1, 0.1, 0.1, 0.1), "clean": Noise(0.0, 0.0, 0.0, 0.0)},
+    mixes={
+        "base": Noise(0.1, 0.1, 0.1, 0.1),
+        "clean": Noise(0.0, 0.0, 0.0, 0.0),
+        "stress": Noise(0.0, 0.0, 0.0, 0.0, uninformative=0.4),
+    },
     concepts=3,
     pairs=1000,
     image_size=32,
@@ -31,12 +36,21 @@ CAPTIONS = {
 }
 IMAGES = {c: [f"noto/{c}", f"fluent/{c}"] for c in SPLIT.trained}
 BOOKS = {
-    language: Phrasebook(language, ("born free and equal",), ("Japan",), "{0} ({1})", True) for language in ("en", "de")
+    language: Phrasebook(
+        language,
+        ("born free and equal",),
+        ("Japan",),
+        "{0} ({1})",
+        True,
+        ("Close", "Next"),
+        (f"{language} bullet", "x"),
+    )
+    for language in ("en", "de")
 }
 
 
-def draw(mix="base", pool=POOL, seed=0):
-    pairs, truth = draw_pairs(SPLIT, CAPTIONS, IMAGES, BOOKS, ["English", "Deutsch", "Français"], pool, mix, seed)
+def draw(mix="base", pool=POOL, seed=0, block=BLOCK):
+    pairs, truth = draw_pairs(SPLIT, CAPTIONS, IMAGES, BOOKS, pool, mix, seed, block)
     return pairs.to_pandas(), truth.to_pandas()
 
 
@@ -78,6 +92,7 @@ def test_noise_does_what_its_kind_says():
         assert 0.06 < (joined["noise"] == kind).mean() < 0.14
     wrong = joined[joined["noise"] == "wrong_concept"]
     assert (wrong["alt_text"].str.split().str[0] != wrong["concept"]).all()
+    assert set(joined.loc[joined["noise"] == "boilerplate", "alt_text"]) == {"Close", "Next"}
     other = joined[joined["noise"] == "wrong_language"]
     assert (other["alt_text"].str.split().str[1] != other["language"]).all()
 
@@ -85,6 +100,21 @@ def test_noise_does_what_its_kind_says():
 def test_mixes_of_a_seed_share_images_and_languages():
     (base, _), (clean, _) = draw("base"), draw("clean")
     assert base.drop(columns="alt_text").equals(clean.drop(columns="alt_text"))
+
+
+def test_the_head_of_a_stressed_pool_says_nothing_of_its_images():
+    pairs, truth = draw("stress")
+    head = truth["noise"] == "uninformative"
+    assert 0.36 < head.mean() < 0.44
+    named = pairs["alt_text"][head] == pairs["language"][head] + " bullet"
+    assert 0.6 < named.mean() < 0.73 and set(pairs["alt_text"][head][~named]) == {"x"}
+    shown = pd.crosstab(truth["concept"][head], pairs["alt_text"][head] == "x", normalize="columns")
+    assert (shown[True] - shown[False]).abs().max() < 0.15
+
+
+def test_the_size_of_a_block_changes_nothing():
+    for part, whole in zip(draw(block=7), draw(), strict=True):
+        assert part.equals(whole)
 
 
 def test_a_smaller_pool_is_the_same_study():

@@ -57,7 +57,14 @@ def test_what_a_number_asks_for_is_not_rounded():
 
 def test_an_arm_may_ask_for_more_steps():
     plan, longer = (plan_arm(PARAMS, f"large-worldwide-scaled{end}", 0.44) for end in ("", "-long"))
-    assert (longer.batch_size, longer.steps) == (plan.batch_size, 400) and plan.steps == 100
+    assert (longer.batch_size, longer.steps) == (plan.batch_size, 200) and plan.steps == 100
+
+
+def test_an_arm_may_see_the_scaled_pairs_in_more_steps():
+    """Of the English arm's batch: the seen pairs are the scaled arm's, up to the rounding of steps and batches."""
+    scaled, steps = (plan_arm(PARAMS, f"small-worldwide-scaled{end}", 0.44) for end in ("", "-steps"))
+    assert (steps.batch_size, steps.steps) == (plan_arm(PARAMS, "small-english", 0.44).batch_size, 227)
+    assert steps.seen_pairs == pytest.approx(scaled.seen_pairs, rel=0.01)
 
 
 def test_the_papers_batches():

@@ -24,6 +24,7 @@ from mc2lib.pipeline.evaluate.models.model import (
     encode_by_length,
     to_features,
 )
+from mc2lib.pipeline.named_models.model_names import register_names
 
 
 class OpenClipModel:
@@ -134,6 +135,7 @@ def open_open_clip(name: str, precision: Precision = "fp32") -> OpenClipModel:
         InputError: there is no such model or no such weights, they cannot be had, or the tokenizer is missing.
     """
     model, _, weights = name.partition(":") if not name.startswith(("local-dir:", "hf-hub:")) else (name, "", None)
+    register_names()
     if weights is not None:
         known = open_clip.list_models()
         if model not in known:
