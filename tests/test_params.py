@@ -134,6 +134,8 @@ def with_equal_shares(ways: list[str], **arm: Any) -> Params:
     """The laptop study with an arm on the recipe's language shares, and `ways` listed for them."""
     study = copy.deepcopy(STUDY)
     study["curation"]["equal_shares"] = ways
+    for other in study["arms"].values():
+        other.pop("shares", None)
     study["arms"]["equal"] = {**study["arms"]["merged"], "shares": "recipe", **arm}
     return parse(study, SCALES["laptop"])
 

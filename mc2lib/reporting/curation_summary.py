@@ -45,24 +45,37 @@ def name_way(way: str) -> str:
     return WAYS.get(own, own) + (", equal shares" if own != way else "")
 
 
-def describe_curation(grades: pd.DataFrame) -> str:
+def describe_curation(grades: pd.DataFrame, mix: str) -> str:
     """The report's section on what curation did to the pool: a table of the ways, and what follows for balancing.
 
     Args:
-        grades: results/curation.csv of one mix: columns curation, seed, pairs, and shares in 0..1.
+        grades: results/curation.csv: columns mix, curation, seed, pairs, and shares in 0..1.
+        mix: the study's own, which the table is of; the others get a sentence each.
 
     Returns:
         Markdown with its heading; empty where nothing was graded.
     """
     if grades.empty:
         return ""
+    others = [_compare_noise(str(name), rows) for name, rows in grades.groupby("mix") if name != mix]
+    grades = grades[grades["mix"] == mix]
     legend = (
         "Shares of the pairs that each way keeps, in percent, mean ± spread over seeds. Noise is every pair whose text "
         "is wrong. Concepts are ranked by their pairs in the pool, for all ways alike. Every figure is in "
         "`results/curation.csv`."
     )
     table = format_markdown(tabulate_curation(grades))
-    return "\n\n".join(["## What curation did", legend, table.rstrip(), _say_what_balancing_can_do(grades)])
+    parts = ["## What curation did", legend, table.rstrip(), _say_what_balancing_can_do(grades), *others]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _compare_noise(mix: str, grades: pd.DataFrame) -> str:
+    """How much of another mix, and of what the recipe keeps of it, is noise and is of rare concepts."""
+    means = grades.groupby("curation")[["noise_share", "tail_third_share"]].mean()
+    if RECIPE not in means.index or POOL not in means.index:
+        return ""
+    noise, tail = (f"from {100 * means.loc[POOL, c]:.1f} % to {100 * means.loc[RECIPE, c]:.1f} %" for c in means)
+    return f"In the mix `{mix}`, the recipe moves noise {noise} of the pairs, and the rarest third of concepts {tail}."
 
 
 def tabulate_curation(grades: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
-"""Matching and balancing the pool draws with the pipeline of `make curate`; grading curation against the truth.
+"""Matching and balancing the pool draws with the pipeline of `make curate`.
 
 Every (mix, seed) is curated by all six strategies in data/curation/<mix>/<seed>, a folder as `make curate` writes it.
-DVC tracks what follows from it: results/matches.csv, data/curated and results/thresholds.csv. A killed stage resumes.
+DVC tracks what follows: data/curated, and three tables in results. A killed stage resumes.
 """
 
 from __future__ import annotations

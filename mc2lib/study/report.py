@@ -137,7 +137,7 @@ def read_thresholds(root: Path) -> pd.DataFrame:
 
 
 def read_curation(root: Path) -> pd.DataFrame:
-    """What curation did to the study's own pool, as `balance_pools` graded it: see results/curation.csv.
+    """What curation did to every mix of the pool, as `balance_pools` graded it: see results/curation.csv.
 
     Empty where that file is not there, as with results that are older than it.
 
@@ -149,7 +149,7 @@ def read_curation(root: Path) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         table = pd.read_csv(path, dtype={"mix": str, "curation": str})
-        return table[table["mix"] == MIX].astype({"seed": np.int64, "pairs": np.int64})
+        return table.astype({"mix": str, "seed": np.int64, "pairs": np.int64})
     except (ValueError, KeyError, UnicodeDecodeError) as error:
         remedy = "Delete it. Run `dvc repro balance`."
         raise InputError(str(path), f"not a table of curation ({error})", remedy) from error
@@ -202,7 +202,7 @@ def write_report(root: Path, params: Params) -> dict[str, Any]:
     summary = summarise_study(measures, controls, findings, thresholds, params)
     notes = [describe_pixels(measures, controls, order_arms(measures, params.table("main")))]
     notes.append(describe_thresholds(thresholds))
-    notes.append(describe_curation(read_curation(root)))
+    notes.append(describe_curation(read_curation(root), MIX))
     _write_text(write_prose(measures, tables, findings, notes, params), paths.results / "report.md")
     write_json(summary, paths.results / "summary.json")
     return summary

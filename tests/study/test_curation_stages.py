@@ -114,8 +114,10 @@ def engine() -> Iterator[None]:
 def ask_for_equal_shares(root: Path, *ways: str) -> None:
     """Add an arm per way to params.yaml that trains on it at the recipe's language shares."""
     study = YAML.load((root / "params.yaml").read_text(encoding="utf-8"))
-    arm = study["arms"]["merged"]
-    study["arms"] |= {f"{way}-equal": {**arm, "curation": way, "shares": "recipe"} for way in ways}
+    for arm in study["arms"].values():
+        arm.pop("shares", None)  # of the study's own arms
+    arm = {**study["arms"]["merged"], "seen": 1.0, "shares": "recipe"}
+    study["arms"] |= {f"{way}-equal": {**arm, "curation": way} for way in ways}
     study["curation"]["equal_shares"] = list(ways)
     with (root / "params.yaml").open("w", encoding="utf-8") as file:
         YAML.dump(study, file)

@@ -20,6 +20,7 @@ from mc2lib.study.report import (
     COLUMNS,
     headline_text,
     read_concepts,
+    read_curation,
     read_evaluation,
     read_measures,
     read_thresholds,
@@ -256,3 +257,17 @@ def test_a_broken_evaluation_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"raw\.csv: .*Delete it\. Run `dvc repro evaluate@raw`"):
         read_evaluation(tmp_path, "raw")
+
+
+def test_grades_of_curation_are_read_and_a_broken_file_is_named(tmp_path):
+    assert read_curation(tmp_path).empty
+    path = tmp_path / "results" / "curation.csv"
+    path.parent.mkdir()
+    path.write_text("mix,seed,curation,pairs\nbase,0,pool,9\nnoisy,0,pool,8\n")
+    assert read_curation(tmp_path).to_dict("records") == [
+        {"mix": "base", "seed": 0, "curation": "pool", "pairs": 9},
+        {"mix": "noisy", "seed": 0, "curation": "pool", "pairs": 8},
+    ]
+    path.write_text("seed,curation\n0,pool\n")
+    with pytest.raises(InputError, match=r"curation\.csv: not a table of curation .*Run `dvc repro balance`"):
+        read_curation(tmp_path)

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from mc2lib.languages import language_name
+from mc2lib.languages import NAMES
 from mc2lib.reporting.curation_summary import EQUAL, POOL, RECIPE, WAYS, name_way
 from mc2lib.reporting.plots.style import axes
 
@@ -68,10 +68,16 @@ def plot_head_and_tail(counts: pd.DataFrame, groups: Sequence[str]) -> Figure:
         if rows.empty:
             continue
         t = rows["t"].iloc[0]
-        ax.plot(rows["rank"], rows["count"], color=colour, label=f"{group} (t = {t})", drawstyle="steps-mid")
+        ax.plot(
+            rows["rank"],
+            rows["count"],
+            color=colour,
+            label=f"{NAMES.get(group, group)} (t = {t})",
+            drawstyle="steps-mid",
+        )
         ax.axhline(t, color=colour, linestyle="--", linewidth=0.9)
     ax.set(xscale="log", yscale="log", xlabel="entry, by rank in its list", ylabel="pairs it matched")
-    ax.legend(frameon=False)
+    ax.legend(loc="upper right", frameon=False)
     return figure
 
 
@@ -79,15 +85,14 @@ def plot_thresholds(report: pd.DataFrame) -> Figure:
     """Thresholds and tail shares of the languages, named where `t` is above 1: below, all is head and names overlap.
 
     Args:
-        report: columns language, matched (pairs), t, p (0..1), one row a language.
+        report: columns language, matched (pairs), t, p (0..1), one row per language.
     """
     figure, (left, right) = axes(8.5, 3.4, columns=2)
     for ax, column in ((left, "t"), (right, "p")):
         sns.scatterplot(report, x="matched", y=column, hue="language", legend=False, ax=ax)
         for row in report[report["t"] > 1].itertuples():
-            ax.annotate(
-                row.language, (row.matched, getattr(row, column)), (3, 3), textcoords="offset points", fontsize=7
-            )
+            name, at = NAMES.get(row.language, row.language), (row.matched, getattr(row, column))
+            ax.annotate(name, at, (3, 3), textcoords="offset points", fontsize=7, rotation=30)
         ax.set(xscale="log", xlabel="pairs that match")
     left.set(yscale="log", ylabel="threshold t, matches")
     left.set_title(f"{int((report['t'] <= 1).sum())} of {len(report)} languages have t = 1", fontsize=9)
@@ -113,7 +118,7 @@ def plot_language_shares(report: pd.DataFrame) -> Figure:
         look = {"label": name_way(way), "color": _COLOURS[way], "marker": _MARKS[way]}
         ax.scatter(rows["kept"], rows["language"].map(place), s=34, zorder=3, **look)
     ax.scatter(pool, range(len(pool)), marker="|", s=120, color="black", label="pool", zorder=4)
-    ax.set_yticks(range(len(pool)), [language_name(language) for language in pool.index])
+    ax.set_yticks(range(len(pool)), [NAMES.get(language, language) for language in pool.index])
     ax.set(xscale="log", xlabel="share of pairs")
     ax.xaxis.set_major_formatter(_PERCENT)
     ax.invert_yaxis()
