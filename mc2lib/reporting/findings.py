@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mc2lib.reporting.bootstrap import bootstrap_effect
+from mc2lib.reporting.concept_bootstrap import bootstrap_effect
 from mc2lib.reporting.effects import EFFECTS, Effect
 from mc2lib.reporting.statistics import (
     ALPHA,

@@ -65,7 +65,7 @@ def t_interval(differences: Any) -> Interval | None:
     if count < 2:
         return None
     mean, spread = mean_and_spread(differences)
-    reach = t_quantile(count) * spread / np.sqrt(count)
+    reach = t_quantile(count) * spread / count**0.5
     return mean - reach, mean + reach
 
 

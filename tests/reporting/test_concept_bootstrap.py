@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mc2lib.reporting.bootstrap import bootstrap_effect, bootstrap_interval
+from mc2lib.reporting.concept_bootstrap import bootstrap_effect, bootstrap_interval
 from mc2lib.reporting.effects import Effect
 from mc2lib.reporting.statistics import t_interval
 
