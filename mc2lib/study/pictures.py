@@ -19,10 +19,10 @@ from mc2lib.io.study_paths import Paths
 from mc2lib.languages import language_name, script
 from mc2lib.params import Params
 from mc2lib.recipe.pool.icons import render_icon
+from mc2lib.reporting.figure_titles import format_share
 from mc2lib.reporting.pictures.search_picture import DRAWING, Column, Found, Search, draw_search_picture
 from mc2lib.reporting.plots.training_plots import plot_learning
 from mc2lib.reporting.tables import order_arms
-from mc2lib.reporting.titles import format_share
 from mc2lib.schemas import EVALUATION_IMAGES
 from mc2lib.study.evaluate_stage import Encoder, EvaluationSet, read_evaluation_set, write_csv
 from mc2lib.study.report import write_figure

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from mc2lib.languages import language_name, script
+from mc2lib.reporting.figure_titles import format_share, title_arms, title_languages
 from mc2lib.reporting.plots.style import BLUE, GREY, ORANGE, WIDTH, axes, draw_mean, list_rows, name_mean
-from mc2lib.reporting.titles import format_share, title_arms, title_languages
 
 PANELS = (("en_top1", "English", BLUE), ("world_top1", "Other languages", ORANGE))
 CONTROL_LINES: dict[str, Literal["--", ":"]] = {"pixel neighbour": "--", "chance": ":"}

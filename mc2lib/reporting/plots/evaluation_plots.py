@@ -10,9 +10,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from mc2lib.languages import language_name, script
+from mc2lib.reporting.figure_titles import title_accuracy
 from mc2lib.reporting.plots.arm_plots import order_by_script
 from mc2lib.reporting.plots.style import BLUE, GREY, ORANGE, WIDTH, axes, draw_mean, list_rows, name_mean
-from mc2lib.reporting.titles import title_accuracy
 
 SERIES = (("en", "English", BLUE, "o"), ("macro", "other languages", ORANGE, "s"))
 DIRECTIONS = {"t2i": "text → image", "i2t": "image → text"}

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from mc2lib.reporting.figure_titles import title_curves, title_training
 from mc2lib.reporting.plots.style import GREY, WIDTH, axes
-from mc2lib.reporting.titles import title_curves, title_training
 
 #: The end of a run: the loss of single batches is noisy, so the last tenth of its logged steps counts.
 END = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mc2lib.reporting.titles import format_share, round_pairs, title_arms, title_curves, title_languages
+from mc2lib.reporting.figure_titles import format_share, round_pairs, title_arms, title_curves, title_languages
 
 
 def test_the_leader_of_the_mean_need_not_lead_in_every_seed():
