@@ -226,9 +226,11 @@ def test_an_unknown_arm_is_named_with_the_near_miss(study):
         evaluate_arm(*study, "small-englsh")
 
 
-def test_a_missing_run_is_named_by_its_worker(study):
+def test_a_missing_run_is_named(study, monkeypatch):
+    root, params = study
+    monkeypatch.setattr("torch.set_num_threads", lambda count: None)
     with pytest.raises(InputError, match=r"small-english.0: no finished run here .*Train it to its end first"):
-        evaluate_arm(*study, "small-english")
+        evaluate_run(Paths(root), params, "small-english", 0)
 
 
 def test_texts_that_lack_a_language_are_refused():

@@ -36,7 +36,16 @@ def test_a_runs_folder_is_enough_wherever_it_is(tmp_path, kind):
     encoder = load_encoder(tmp_path / "elsewhere")
     assert (encoder.encode_texts(TEXTS) == expected).all()
     np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-5)
-    assert encoder.model.logit_scale.item() == model.logit_scale.item()
+    assert encoder.logit_scale == pytest.approx(np.exp(model.logit_scale.item()))
+
+
+def test_a_text_has_its_features_whatever_is_encoded_with_it(tmp_path, monkeypatch):
+    write_run(tmp_path / "run", "bytes")
+    encoder = load_encoder(tmp_path / "run")
+    texts = ["a red apple on a green table", "x", "赤いりんご", "", "a red apple"]
+    alone = np.concatenate([encoder.encode_texts([text]) for text in texts])
+    monkeypatch.setattr("mc2lib.trainer.encoder.BATCH", 2)
+    np.testing.assert_allclose(encoder.encode_texts(texts), alone, atol=1e-6)
 
 
 def test_what_is_missing_or_does_not_fit_is_named(tmp_path):
