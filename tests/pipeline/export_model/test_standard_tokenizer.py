@@ -26,7 +26,9 @@ def as_gemma() -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     own = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    tokenizer.train_from_iterator(TEXTS[:2], trainers.BpeTrainer(330, special_tokens=own, show_progress=False))
+    tokenizer.train_from_iterator(
+        TEXTS[:2], trainers.BpeTrainer(vocab_size=330, special_tokens=own, show_progress=False)
+    )
     tokenizer.add_tokens([AddedToken("\n\n", normalized=False), AddedToken("<unused>", normalized=False)])
     return tokenizer
 
