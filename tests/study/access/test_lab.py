@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 from jupyter_server.services.contents.filemanager import FileContentsManager
 
-from mc2lib.study import lab
-from mc2lib.study.lab import lab_environment, lab_options, open_lab, strip_outputs
+from mc2lib.study.access import lab
+from mc2lib.study.access.lab import lab_environment, lab_options, open_lab, strip_outputs
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
@@ -86,7 +86,7 @@ def test_a_server_started_as_make_lab_does_has_the_hook(study: Path) -> None:
         text=True,
         timeout=300,
     )
-    assert f"HOOK mc2lib.study.lab {study} True" in done.stdout, done.stderr[-3000:]
+    assert f"HOOK mc2lib.study.access.lab {study} True" in done.stdout, done.stderr[-3000:]
 
 
 def test_lab_takes_jupyters_options_and_roots_at_the_study(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
