@@ -147,7 +147,7 @@ def run_curate(root: Path, options: argparse.Namespace) -> int:
     from mc2lib.pipeline.curate.curate_pool import curate_strategies
     from mc2lib.pipeline.curate.pool_summary import outcome_text, quarantine_text, settings_text
     from mc2lib.pipeline.curate.setup import ask_paper_hygiene
-    from mc2lib.study.packaged_lists import packaged_lists
+    from mc2lib.study.access.packaged_lists import packaged_lists
 
     study = load_settings(root, over=options.params)
     params = override(study.curate_pool, options)

@@ -98,7 +98,7 @@ def add_arms_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_arms(root: Path, options: argparse.Namespace) -> int:
     """`arms`: list the study's arms, with their towers, data and seen pairs."""
-    from mc2lib.study.arm_list import arms_text
+    from mc2lib.study.access.arm_list import arms_text
 
     print(arms_text(root, options.scale))
     return 0
@@ -120,7 +120,7 @@ def add_lab_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_lab(root: Path, options: argparse.Namespace) -> int:
     """`lab`: open JupyterLab on the notebooks."""
-    from mc2lib.study.lab import open_lab
+    from mc2lib.study.access.lab import open_lab
 
     return open_lab(root, options.options)
 

@@ -24,24 +24,21 @@ COLOURS = {"head": "#f6c89f", "tail": "#a8d5e5"}
 BAR = 260
 
 
-def explain_at(pool: CuratedPool, text: str, t: int | None = None) -> pd.DataFrame:
-    """`explain` for one text, at another threshold.
+def move_threshold(table: pd.DataFrame, t: int) -> pd.DataFrame:
+    """What `explain` would say of a text at another threshold.
 
     Args:
-        pool: of `open_curated`.
-        text: any alt-text.
-        t: matches per entry; None takes the pool's own.
+        table: of `explain`.
+        t: matches per entry.
 
     Returns:
-        one row per matched entry: language, entry, source, count, t, part, keep; its last row is the pair, with its
-        `decision`.
+        the same rows, with t, part, keep and the pair's decision as this threshold makes them.
     """
-    table = explain(pool, text)
-    if t is None or len(table) < 2:
+    if len(table) < 2:  # no entry matched, or the text is not looked at
         return table
     entries, pair = table[:-1].copy(), table[-1:].copy()
     counts = entries["count"].to_numpy(np.int64)
-    entries["t"], pair["t"] = t, t
+    entries["t"] = pair["t"] = t
     entries["part"] = np.where(is_head(counts, t), "head", "tail")
     entries["keep"] = keep_probability(counts, t)
     keep = float(1 - np.prod(1 - entries["keep"]))
@@ -123,7 +120,7 @@ def balance_html(counts: npt.NDArray[np.int64], t: int) -> str:
 
 
 class CurationPlayground:
-    """Widgets over `explain_at`: texts, a threshold, a language whose balance is shown.
+    """Widgets over `explain`: texts, a threshold, a language whose balance is shown.
 
     Args:
         pool: of `open_curated`.
@@ -135,7 +132,9 @@ class CurationPlayground:
         thresholds: dict[str, int] = {group: int(t) for group, t in read_report(pool)["t"].items()}
         groups = sorted(thresholds, key=lambda group: (group not in ("en", ALL), group))
         layout = ipywidgets.Layout(width="640px")
-        self.texts = ipywidgets.Textarea("\n".join(texts), description="texts", rows=5, layout=layout)
+        self.texts = ipywidgets.Textarea(
+            "\n".join(texts), description="texts", rows=5, layout=layout, continuous_update=False
+        )
         self.language = ipywidgets.Dropdown(options=groups, description="balance of")
         self.own = ipywidgets.Checkbox(True, description="each language's own t")
         self.exponent = ipywidgets.FloatSlider(
@@ -145,6 +144,7 @@ class CurationPlayground:
         self.balance = ipywidgets.HTML()
         self._thresholds = thresholds
         self._counts: dict[str, npt.NDArray[np.int64]] = {}
+        self._tables: dict[str, pd.DataFrame] = {}
         for widget in (self.texts, self.language, self.own, self.exponent):
             widget.observe(self._refresh, "value")
         self._refresh()
@@ -162,12 +162,18 @@ class CurationPlayground:
     def _refresh(self, _: object = None) -> None:
         self.exponent.disabled = self.own.value
         lines = [line for line in self.texts.value.splitlines() if line.strip()]
-        self.explained.value = "".join(explanation_html(line, explain_at(self.pool, line, self.t)) for line in lines)
+        self.explained.value = "".join(explanation_html(line, self._explain(line)) for line in lines)
         group = self.language.value
         if group not in self._counts:
             self._counts[group] = read_counts(self.pool, group)
         t = self._thresholds[group] if self.t is None else self.t
         self.balance.value = balance_html(self._counts[group], t)
+
+    def _explain(self, text: str) -> pd.DataFrame:
+        """The text explained, once: a slider asks for it many times."""
+        if text not in self._tables:
+            self._tables[text] = explain(self.pool, text)
+        return self._tables[text] if self.t is None else move_threshold(self._tables[text], self.t)
 
 
 def explanation_html(text: str, table: pd.DataFrame) -> str:
@@ -175,7 +181,7 @@ def explanation_html(text: str, table: pd.DataFrame) -> str:
 
     Args:
         text: as it was explained.
-        table: of `explain_at`.
+        table: of `explain` or `move_threshold`.
     """
     entries, pair = table[:-1], table.iloc[-1]
     marked = highlight(text, dict(zip(entries["entry"], entries["part"], strict=True)))

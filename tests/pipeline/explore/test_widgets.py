@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 
 from mc2lib.io.curated_pool import CuratedPool, open_curated
+from mc2lib.pipeline.curate.explanation import explain
 from mc2lib.pipeline.explore.curation_playground import (
     CurationPlayground,
-    explain_at,
     highlight,
+    move_threshold,
     read_counts,
     summarise_balance,
 )
@@ -42,11 +43,12 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> CuratedPool:
 
 
 def test_another_threshold_moves_head_and_tail(curated: CuratedPool) -> None:
-    own = explain_at(curated, "a photo of a cat by the sea")
+    own = explain(curated, "a photo of a cat by the sea")
     assert dict(zip(own["entry"], own["part"], strict=True)) == {"photo": "head", "cat": "tail", "(pair)": ""}
-    high = explain_at(curated, "a photo of our journey along the coast", t=14)
+    common = explain(curated, "a photo of our journey along the coast")
+    high = move_threshold(common, t=14)
     assert high["part"].tolist()[0] == "tail" and high["decision"].iloc[-1] == "kept: it holds a tail entry"
-    low = explain_at(curated, "a photo of our journey along the coast", t=7)
+    low = move_threshold(common, t=7)
     assert low["keep"].iloc[0] == 0.5 and low["decision"].iloc[-1] == "kept in 50.0% of draws: all entries are common"
 
 

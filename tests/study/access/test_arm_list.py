@@ -1,5 +1,5 @@
 from mc2lib.io.config import load_params
-from mc2lib.study.arm_list import arms_text, list_arms
+from mc2lib.study.access.arm_list import arms_text, list_arms
 from tests.conftest import ROOT
 
 

@@ -10,7 +10,7 @@ from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.files import write_table
 from mc2lib.params import Params
-from mc2lib.study.packaged_lists import packaged_lists
+from mc2lib.study.access.packaged_lists import packaged_lists
 from tests.conftest import ROOT
 
 PARAMS = load_params(ROOT)
