@@ -121,7 +121,7 @@ def choose_arm(paths: Paths, params: Params, seed: int) -> str:
         raise InputError(str(paths.root / "runs"), "no finished run", "Run `dvc repro train`.")
     towers = list(params.towers)
 
-    def rank(name: str) -> tuple[object, ...]:
+    def rank(name: str) -> tuple[bool, bool, int, float]:
         arm = params.arms[name]
         is_recipe = (arm.languages, arm.curation, arm.tokenizer, arm.mix) == ("all", "isolated", "gemma", "base")
         return is_recipe, arm.seen == "1/english_share", towers.index(arm.tower), arm.steps
@@ -207,7 +207,7 @@ def list_column(
     for language in languages:
         number = data.languages.index(language)
         found = tuple(
-            Found(images[i], _english(data, data.labels[i]), bool(data.labels[i] == concept))
+            Found(images[i], _english(data, int(data.labels[i])), bool(data.labels[i] == concept))
             for i in nearest[number, concept]
         )
         searches.append(Search(language, data.names[number * len(data.concepts) + concept], found))
@@ -215,7 +215,7 @@ def list_column(
 
 
 def _english(data: EvaluationSet, concept: int) -> str:
-    return data.names[data.languages.index("en") * len(data.concepts) + int(concept)]
+    return data.names[data.languages.index("en") * len(data.concepts) + concept]
 
 
 def _title(data: EvaluationSet, first: npt.NDArray[np.int64]) -> str:

@@ -36,7 +36,8 @@ def plot_arms(measures: pd.DataFrame, controls: pd.DataFrame, arms: Sequence[str
         a figure with two panels; its title says which arm leads.
     """
     figure, panels = axes(WIDTH, 1.75 + 0.3 * len(arms), columns=2)
-    seeds, titles = 0, []
+    seeds = 0
+    titles: list[str] = []
     for panel, (measure, name, colour) in zip(panels, PANELS, strict=True):
         values = _by_seed(measures, arms, measure)
         seeds = max(seeds, len(values))
@@ -63,7 +64,7 @@ def _by_seed(measures: pd.DataFrame, arms: Sequence[str], measure: str) -> pd.Da
 
 def _draw_controls(panel: Axes, controls: pd.DataFrame, measure: str, largest: float) -> None:
     right = 1.08 * largest
-    far = None
+    far = ""
     for name, style in CONTROL_LINES.items():
         values = controls.loc[(controls["arm"] == name) & (controls["measure"] == measure), "value"]
         if values.empty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,11 @@ def plot_curves(log: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     curves = _add_seen_pairs(log.merge(runs[["seed", "batch_size"]], on="seed"))
     figure, (left, right) = axes(WIDTH, 3.3, columns=2)
     for number, (seed, rows) in enumerate(curves.groupby("seed")):
-        style = {"linewidth": 1.1, "label": f"seed {seed}", "color": sns.color_palette("colorblind")[number % 10]}
+        style: dict[str, Any] = {
+            "linewidth": 1.1,
+            "label": f"seed {seed}",
+            "color": sns.color_palette("colorblind")[number % 10],
+        }
         left.plot(rows["seen_pairs"], rows["loss"], **style)
         right.plot(rows["seen_pairs"], rows["logit_scale"], **style)
     _draw_chance(left, runs["batch_size"].mean())
