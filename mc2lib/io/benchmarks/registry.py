@@ -75,9 +75,7 @@ FETCH_DOLLAR_STREET = (
     "dataset_dollarstreet.zip from mlcommons.org/datasets/dollar-street (see its licence there), unpacked as "
     "dataset_dollarstreet/"
 )
-FETCH_GEODE = (
-    "index.csv and images/ from geodiverse-data-collection.cs.princeton.edu (see its licence there), unpacked here"
-)
+FETCH_GEODE = "index.csv and images/ from geodiverse-data-collection.cs.princeton.edu (see its licence there), unpacked"
 FETCH_XM3600 = (
     "captions.zip (CC BY 4.0) and images.tgz (photographs of Open Images, see the README there) from "
     "google.github.io/crossmodal-3600, unpacked as captions.jsonl and images/"
@@ -94,7 +92,7 @@ ADAPTERS: tuple[Adapter, ...] = (
         "zero-shot on ImageNet-V2",
         "imagenet-v2",
         ("*/0/*|0/*",),
-        "imagenetv2-matched-frequency.tar.gz from the hub's vaishaal/ImageNetV2 (MIT by its card), unpacked here",
+        "imagenetv2-matched-frequency.tar.gz from the hub's vaishaal/ImageNetV2 (MIT by its card), unpacked",
         imagenet.open_imagenet_v2,
         paper=False,
     ),
@@ -113,19 +111,19 @@ ADAPTERS: tuple[Adapter, ...] = (
                 "a",
                 "ImageNet-A",
                 "imagenet-a",
-                "imagenet-a.tar, linked from hendrycks/natural-adv-examples on GitHub (MIT), unpacked here",
+                "imagenet-a.tar, linked from hendrycks/natural-adv-examples on GitHub (MIT), unpacked",
             ),
             (
                 "r",
                 "ImageNet-R",
                 "imagenet-r",
-                "imagenet-r.tar, linked from hendrycks/imagenet-r on GitHub (which names no licence), unpacked here",
+                "imagenet-r.tar, linked from hendrycks/imagenet-r on GitHub (which names no licence), unpacked",
             ),
             (
                 "sketch",
                 "ImageNet-Sketch",
                 "sketch",
-                "ImageNet-Sketch.zip, linked from HaohanWang/ImageNet-Sketch on GitHub (MIT), unpacked here",
+                "ImageNet-Sketch.zip, linked from HaohanWang/ImageNet-Sketch on GitHub (MIT), unpacked",
             ),
         )
     ),
@@ -306,5 +304,5 @@ def list_benchmarks(data: Path) -> str:
         state = f"missing {', '.join(lacking)}" if lacking else "here"
         lines.append(f"{mark} {name:18} {adapter.title}: {state}")
         if lacking:
-            lines.append(f"    get {adapter.fetch}, into {adapter.folder}/")
+            lines.append(f"    get {adapter.fetch}; it belongs in {adapter.folder}/")
     return "\n".join(lines)
