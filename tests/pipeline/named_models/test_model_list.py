@@ -15,8 +15,8 @@ from mc2lib.pipeline.named_models.model_names import CONFIGS, OPEN_CLIPS, list_o
 SIZES = {
     "metaclip2-ViT-S-16-xlmv": (384, 12, 16, 384, 384),
     "metaclip2-ViT-M-16-xlmv": (512, 12, 16, 512, 512),
-    "metaclip2-ViT-B-32-xlmv": (768, 12, 32, 512, 512),
     "metaclip2-ViT-B-16-xlmv": (768, 12, 16, 512, 512),
+    "metaclip2-ViT-B-32-xlmv": (768, 12, 32, 512, 512),
     "metaclip2-ViT-L-14-xlmv": (1024, 24, 14, 768, 768),
 }
 XLM_V = 901_629
