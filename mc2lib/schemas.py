@@ -89,18 +89,6 @@ EVALUATION_TEXTS = pa.schema(
 )
 
 #: What an arm measured concept by concept: the mean of a measure over the concept's test drawings, for each seen
-#: concept that has some. `world_` measures are means over all languages but English.
-CONCEPT_MEASURES = pa.schema(
-    [
-        pa.field("seed", pa.int64(), nullable=False),
-        pa.field("measure", pa.string(), nullable=False),
-        pa.field("concept", pa.string(), nullable=False),
-        pa.field("drawings", pa.int64(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-    ]
-)
-
-#: What an arm measured concept by concept: the mean of a measure over the concept's test drawings, for each seen
 #: concept that has some. `world_` measures are means over the languages but English.
 CONCEPT_MEASURES = pa.schema(
     [
