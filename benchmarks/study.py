@@ -30,8 +30,8 @@ from mc2lib.io.config import find_root, load_params
 from mc2lib.io.files import read_json
 from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params
-from mc2lib.study.dvc_runs import environment
-from mc2lib.study.trial import SMOKE_ARMS, SMOKE_LANGUAGES, SMOKE_SEEDS, copy_study, edit_params
+from mc2lib.study.running.dvc_runs import environment
+from mc2lib.study.running.trial import SMOKE_ARMS, SMOKE_LANGUAGES, SMOKE_SEEDS, copy_study, edit_params
 
 SAMPLE_SECONDS = 0.3
 RUNNING = re.compile(r"^Running stage '([^']+)'")

@@ -22,10 +22,10 @@ from mc2lib.engine.machine import count_gpus, count_workers
 from mc2lib.io.config import load_params
 from mc2lib.io.study_paths import Paths
 from mc2lib.params import Machine, Params
-from mc2lib.study.dvc_runs import run_dvc
 from mc2lib.study.evaluate_stage import read_seen_pairs
+from mc2lib.study.running.dvc_runs import run_dvc
+from mc2lib.study.running.trial import copy_study, edit_params, edit_scale
 from mc2lib.study.train_stage import train_arm
-from mc2lib.study.trial import copy_study, edit_params, edit_scale
 
 ARM = "small-worldwide-scaled"
 POOL_PAIRS = 100_000  # enough for one arm

@@ -11,7 +11,7 @@ from mc2lib.commands.command import Command
 
 def run_repro(root: Path, options: argparse.Namespace) -> int:
     """`repro`: run the whole study, or what is left of it."""
-    from mc2lib.study.dvc_runs import reproduce
+    from mc2lib.study.running.dvc_runs import reproduce
 
     return reproduce(root)
 
@@ -23,7 +23,7 @@ def add_arm_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_arm(root: Path, options: argparse.Namespace) -> int:
     """`arm`: run one arm, its evaluation and the report."""
-    from mc2lib.study.dvc_runs import reproduce_arm
+    from mc2lib.study.running.dvc_runs import reproduce_arm
 
     return reproduce_arm(root, options.arm)
 
@@ -42,7 +42,7 @@ def run_prepare(root: Path, options: argparse.Namespace) -> int:
 
 def run_clean(root: Path, options: argparse.Namespace) -> int:
     """`clean`: remove what the study made and has not changed since."""
-    from mc2lib.study.dvc_runs import clean
+    from mc2lib.study.running.dvc_runs import clean
 
     return clean(root)
 
@@ -54,7 +54,7 @@ def add_smoke_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_smoke(root: Path, options: argparse.Namespace) -> int:
     """`smoke`: the whole study, tiny, in a temporary folder."""
-    from mc2lib.study.trial import smoke
+    from mc2lib.study.running.trial import smoke
 
     return smoke(root, options.folder)
 
@@ -70,7 +70,7 @@ def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_trial(root: Path, options: argparse.Namespace) -> int:
     """`trial`: some arms at another scale, for tuning."""
-    from mc2lib.study import trial
+    from mc2lib.study.running import trial
 
     return trial.run_trial(
         root, options.scale, options.arms, options.seeds, settings=options.settings, folder=options.folder
@@ -146,7 +146,7 @@ def run_notebook(root: Path, options: argparse.Namespace) -> int:
     """`notebook`: the stages that execute a notebook."""
     # jsonschema would build a grammar of web addresses at import, most of a second per stage, and can do without it
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    from mc2lib.study import notebooks
+    from mc2lib.study.running import notebooks
 
     notebooks.run_notebook(root, options.name, dict(options.parameters))
     return 0

@@ -124,7 +124,8 @@ def choose_arm(paths: Paths, params: Params, seed: int) -> str:
     def rank(name: str) -> tuple[bool, bool, int, float]:
         arm = params.arms[name]
         is_recipe = (arm.languages, arm.curation, arm.tokenizer, arm.mix) == ("all", "isolated", "gemma", "base")
-        return is_recipe, arm.seen == "1/english_share", towers.index(arm.tower), arm.steps
+        longer = arm.steps if isinstance(arm.steps, float) else 1.0  # or the scaled pairs in more steps: no longer
+        return is_recipe, arm.seen == "1/english_share", towers.index(arm.tower), longer
 
     return max(trained, key=rank)
 

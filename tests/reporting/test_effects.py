@@ -30,12 +30,11 @@ def test_keys_are_unique_topics_known_and_differences_balanced():
 
 
 def test_compared_arms_differ_in_what_the_title_says(arms):
-    """An effect compares arms of one tower and mix, but for capacity."""
+    """An effect compares arms of one tower and mix, but for capacity, and for curation in two pools."""
     for each in EFFECTS:
         trained = [arms[arm] for arm in each.weights if arm not in CONTROLS]
-        if each.key != "capacity":
-            assert len({arm["tower"] for arm in trained}) == 1, each.key
-            assert len({arm.get("mix", "base") for arm in trained}) == 1, each.key
+        assert len({arm["tower"] for arm in trained}) == (2 if each.key == "capacity" else 1), each.key
+        assert len({arm.get("mix", "base") for arm in trained}) == (2 if each.key == "stress_more" else 1), each.key
 
 
 def test_a_direction_has_someone_who_expects_it_and_a_reason():

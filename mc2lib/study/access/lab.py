@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mc2lib.io.files import read_json
-from mc2lib.study.dvc_runs import environment
+from mc2lib.study.running.dvc_runs import environment
 
 #: Notebooks in this folder are stored without outputs.
 FOLDER = "notebooks"

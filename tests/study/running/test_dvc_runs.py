@@ -16,7 +16,7 @@ import pytest
 from mc2lib.engine.lock import claim
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
-from mc2lib.study.dvc_runs import (
+from mc2lib.study.running.dvc_runs import (
     clean,
     clear_dvc_lock_file,
     clear_dvc_locks,
@@ -25,7 +25,7 @@ from mc2lib.study.dvc_runs import (
     needed_bytes,
     read_lock_holders,
 )
-from mc2lib.study.trial import SMOKE_ARMS, check_summary
+from mc2lib.study.running.trial import SMOKE_ARMS, check_summary
 from tests.conftest import ROOT, run
 
 Study = tuple[Path, str]
@@ -180,7 +180,7 @@ def test_an_unknown_arm_gets_the_near_miss() -> None:
 
 
 def test_too_little_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from mc2lib.study.dvc_runs import prepare
+    from mc2lib.study.running.dvc_runs import prepare
 
     usage = namedtuple("usage", "total used free")(10**9, 10**9 - 1, 1)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
@@ -226,7 +226,7 @@ def test_the_lock_names_its_holder_and_frees_itself(tmp_path: Path) -> None:
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     code = """
 import os, sys, pathlib
-from mc2lib.study.dvc_runs import exclusive
+from mc2lib.study.running.dvc_runs import exclusive
 with exclusive(pathlib.Path(sys.argv[1])):
     os._exit(9)
 """

@@ -25,8 +25,8 @@ from mc2lib.io.config import load_params
 from mc2lib.io.files import read_json, require_space
 from mc2lib.io.study_paths import Paths
 from mc2lib.params import Params
-from mc2lib.study.notebooks import STUDY_PID, is_dvc
 from mc2lib.study.report import headline_text
+from mc2lib.study.running.notebooks import STUDY_PID, is_dvc
 
 SOURCES_BYTES = 1_600_000_000  # while fetching; 0.4 GB stay
 PAIR_BYTES = 1_000  # a pair of one draw with its matches, its curated copies and DVC's cache, measured with room

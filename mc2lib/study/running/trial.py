@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from mc2lib.errors import InputError, nearest
 from mc2lib.io.config import load_params, read_yaml
 from mc2lib.io.files import read_json
-from mc2lib.study.dvc_runs import print_results, run_dvc
+from mc2lib.study.running.dvc_runs import print_results, run_dvc
 
 #: The smoke study's arms: every table has one, both towers, equal and scaled pairs, and an effect to decide.
 SMOKE_ARMS = ("small-worldwide", "large-worldwide-scaled")

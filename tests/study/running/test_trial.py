@@ -4,7 +4,7 @@ import pytest
 
 from mc2lib.errors import InputError
 from mc2lib.io.config import load_params, read_yaml
-from mc2lib.study.trial import PARTS, SMOKE_ARMS, copy_study, edit_params, edit_scale
+from mc2lib.study.running.trial import PARTS, SMOKE_ARMS, copy_study, edit_params, edit_scale
 from tests.conftest import ROOT
 
 

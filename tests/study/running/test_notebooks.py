@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from mc2lib.errors import InputError
-from mc2lib.study.notebooks import STUDY_PID, check_parameters, is_dvc, run_notebook
+from mc2lib.study.running.notebooks import STUDY_PID, check_parameters, is_dvc, run_notebook
 from tests.conftest import ROOT, run
 
 

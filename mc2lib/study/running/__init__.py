@@ -1,0 +1,1 @@
+"""Running the study: DVC, papermill, and copies of it at another scale."""
