@@ -19,8 +19,8 @@ from mc2lib.io.config import load_params, read_yaml
 from mc2lib.io.files import read_json
 from mc2lib.study.running.dvc_runs import print_results, run_dvc
 
-#: The smoke study's arms: every table has one, both towers, equal and scaled pairs, and an effect to decide.
-SMOKE_ARMS = ("small-worldwide", "large-worldwide-scaled")
+#: The smoke study's arms: every table but the stress pool's has one; both towers, and an effect to decide.
+SMOKE_ARMS = ("small-worldwide-scaled", "large-worldwide-scaled")
 
 #: Its languages: five scripts, two of them without spaces between words.
 SMOKE_LANGUAGES = ("en", "ru", "ja", "ar", "th")
