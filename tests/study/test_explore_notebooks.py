@@ -43,7 +43,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drawings = [row | {"family": "f"} for row in images]
     write_table(pa.Table.from_pylist(drawings, schema=DRAWINGS), root / "data" / "drawings.parquet", DRAWINGS)
     tested = [row | {"seen": True} for row in images]
-    texts = [{"concept": n, "language": "en", "name": n, "caption": n, "seen": True} for n in NAMES]
+    texts = [{"concept": n, "language": "en", "name": n, "caption": n, "seen": True, "pool_pairs": 1} for n in NAMES]
     for name, rows, schema in (("images", tested, EVALUATION_IMAGES), ("texts", texts, EVALUATION_TEXTS)):
         path = root / "data" / "evaluation" / "0" / f"{name}.parquet"
         write_table(pa.Table.from_pylist(rows, schema=schema), path, schema)

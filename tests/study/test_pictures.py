@@ -71,7 +71,14 @@ def study(tmp_path, monkeypatch):
         for name in NAMES
     ]
     texts = [
-        {"concept": name, "language": language, "name": name_of(name, language), "caption": name, "seen": name != "key"}
+        {
+            "concept": name,
+            "language": language,
+            "name": name_of(name, language),
+            "caption": name,
+            "seen": name != "key",
+            "pool_pairs": 1,
+        }
         for language in LANGUAGES
         for name in NAMES
     ]
@@ -117,9 +124,8 @@ def test_the_arm_is_the_recipes_and_the_longest_of_the_largest_tower(study):
 
 def data_of(names, labels, seen=None):
     seen = np.ones(len(names), bool) if seen is None else seen
-    return EvaluationSet(
-        np.zeros((len(labels), 2, 2, 3), np.uint8), np.array(labels), tuple(names), seen, ("en",), list(names), []
-    )
+    pixels, pool_pairs = np.zeros((len(labels), 2, 2, 3), np.uint8), np.ones((1, len(names)), np.int64)
+    return EvaluationSet(pixels, np.array(labels), tuple(names), seen, ("en",), list(names), [], pool_pairs)
 
 
 def test_concepts_are_those_at_the_percentiles():

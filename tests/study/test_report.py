@@ -62,14 +62,14 @@ def write_controls(root):
 def report(tmp_path_factory, params):
     root = tmp_path_factory.mktemp("study")
     write_arm(root, "small-english", [0.40, 0.42, 0.44], 0.10)
-    write_arm(root, "small-worldwide", [0.35, 0.36, 0.37], 0.20)
+    write_arm(root, "small-worldwide-scaled", [0.35, 0.36, 0.37], 0.20)
     write_arm(root, "raw", [0.35, 0.35, 0.39], 0.15)
     write_arm(root, "an-arm-of-the-past", [0.9], 0.9)
     write_controls(root)
     evaluation = root / "results/evaluation/small-english.csv"
     seen = "".join(f"small-english,{seed},seen_pairs,,4096.0\n" for seed in range(3))
     evaluation.write_text(evaluation.read_text() + seen)
-    rows = ["base,0,en,24", "base,0,de,1", "base,0,ru,1", "base,1,en,24", "base,1,de,1", "base,1,ru,3", "noisy,0,en,1"]
+    rows = ["base,0,en,24", "base,0,de,1", "base,0,ru,1", "base,1,en,24", "base,1,de,1", "base,1,ru,3", "stress,0,en,1"]
     (root / "results/thresholds.csv").write_text("\n".join(["mix,seed,language,t", *rows]) + "\n")
     return root, write_report(root, params)
 
@@ -77,11 +77,11 @@ def report(tmp_path_factory, params):
 def test_summary(report):
     _, summary = report
     assert (summary["what"], summary["arms"], summary["seeds"]) == ("study", 3, 3)
-    assert list(summary["headline"]) == ["small-english", "small-worldwide", "raw"]
+    assert list(summary["headline"]) == ["small-english", "small-worldwide-scaled", "raw"]
     assert summary["headline"]["small-english"]["en_top1"] == pytest.approx([0.42, 0.02])
-    assert summary["headline"]["small-worldwide"]["world_top1"] == pytest.approx([0.20, 0.0])
+    assert summary["headline"]["small-worldwide-scaled"]["world_top1"] == pytest.approx([0.20, 0.0])
     assert summary["controls"]["pixel_neighbour"]["en_top1"] == pytest.approx([0.31, 0.01])
-    curse = summary["effects"]["curse_small"]
+    curse = summary["effects"]["curse_stays_small"]
     assert (curse["bar"], curse["direction"], curse["verdict"]) == ("paper", "below", "shows")
     assert (curse["ours"], curse["spread"]) == (pytest.approx(-0.06), pytest.approx(0.01))
     assert curse["differences"] == pytest.approx([-0.05, -0.06, -0.07]) and curse["seeds"] == [0, 1, 2]
@@ -96,7 +96,7 @@ def test_summary(report):
     assert summary["holm_family"] == 3
     assert summary["seen_pairs"] == {"small-english": 4096.0}
     assert summary["thresholds"] == {"de": [1, 1], "en": [24, 24], "ru": [1, 3]}
-    assert set(summary["effects"]) == {"curse_small", "curation_english", "curation_world"}
+    assert set(summary["effects"]) == {"curse_stays_small", "curation_english", "curation_world"}
 
 
 def test_summary_is_plain_finite_json(report):
@@ -118,7 +118,7 @@ def test_every_table_has_the_controls_as_rows(report, params):
 def test_figures_and_plots(report):
     root, _ = report
     figures = {path.stem for path in (root / "results/figures").iterdir()}
-    assert figures == {"headline", "curation", "tokenizer", "sensitivity", "languages", "effects"}
+    assert figures == {"headline", "curation", "curation-shares", "tokenizer", "languages", "effects"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (root / "results/figures").iterdir())
     plots = pd.read_csv(root / "results/plots/headline.csv")
     assert plots.columns.tolist() == ["arm", "en_top1", "world_top1"]
@@ -127,9 +127,7 @@ def test_figures_and_plots(report):
 
 def test_prose(report):
     text = (report[0] / "results/report.md").read_text()
-    row = (
-        "| Curse of multilinguality at equal pairs, small tower | below zero (the paper's) | −6.0 [−8.5, −3.5] points |"
-    )
+    row = "| Scaled worldwide against English-only, small tower | below zero (the paper's) | −6.0 [−8.5, −3.5] points |"
     assert row in text
     assert (
         "Seed by seed: −5.0, −6.0, −7.0; p = 0.009 by itself, p = 0.018 after Holm's correction. It **shows**." in text
@@ -147,11 +145,11 @@ def test_prose(report):
 def test_headline_text(report):
     lines = headline_text(report[1]).splitlines()
     assert [line.split("  ")[0] for line in lines[2:7]] == [
-        "chance", "pixel neighbour", "small-english", "small-worldwide", "raw",
+        "chance", "pixel neighbour", "small-english", "small-worldwide-scaled", "raw",
     ]  # fmt: skip
     assert "42.0 ± 2.0 %" in lines[4]
     assert len({len(line) for line in lines[:7]}) == 1
-    assert "curse_small" in lines[-1]
+    assert "curse_stays_small" in lines[-1]
     assert "curation_english" not in lines[-1]
 
 
@@ -185,14 +183,14 @@ def write_concepts(root, arm, english, shift=0.0):
 
 
 def test_results_by_concept_give_bootstrap_intervals(tmp_path, params):
-    for arm, english in (("small-english", [0.40, 0.42, 0.44]), ("small-worldwide", [0.35, 0.36, 0.37])):
+    for arm, english in (("small-english", [0.40, 0.42, 0.44]), ("small-worldwide-scaled", [0.35, 0.36, 0.37])):
         write_arm(tmp_path, arm, english, 0.1)
         write_concepts(tmp_path, arm, english)
     write_arm(tmp_path, "raw", [0.35, 0.35, 0.39], 0.15)
     write_controls(tmp_path)
     effects = write_report(tmp_path, params)["effects"]
-    low, high = effects["curse_small"]["bootstrap"]
-    assert (low + high) / 2 == pytest.approx(-0.06) and low <= effects["curse_small"]["interval"][0] + 1e-12
+    low, high = effects["curse_stays_small"]["bootstrap"]
+    assert (low + high) / 2 == pytest.approx(-0.06) and low <= effects["curse_stays_small"]["interval"][0] + 1e-12
     assert effects["curation_english"]["bootstrap"] is None  # the raw arm says nothing by concept
     text = (tmp_path / "results/report.md").read_text()
     assert "; bootstrap interval −8.5 to −3.5; p = 0.009" in text and "`curation_english`" in text

@@ -72,7 +72,7 @@ def test_the_playground_follows_texts_slider_and_language(curated: CuratedPool) 
     assert play.explained.value.count("<hr>") == 1 and "it holds a tail entry" in play.explained.value
     assert play.t is None and play.exponent.disabled and "<b>t = 2</b>" in play.balance.value
     play.texts.value = "IMG_0042.jpg\na photo of us two on a sunny day by the lake"
-    assert play.explained.value.count("<hr>") == 2 and "no entry matched" in play.explained.value
+    assert play.explained.value.count("<hr>") == 2 and "<b>dropped: " in play.explained.value
     play.own.value = False
     play.exponent.value = 2.0
     assert play.t == 100 and not play.exponent.disabled
@@ -148,7 +148,7 @@ def test_models_are_compared_by_script_and_by_example() -> None:
 
     names = ["red", "green", "blue"]
     images = [{"image": n, "concept": n, "style": "s", "seen": True, "png": png(COLOURS[n])} for n in names]
-    texts = [{"concept": n, "language": "en", "name": n, "caption": n, "seen": True} for n in names]
+    texts = [{"concept": n, "language": "en", "name": n, "caption": n, "seen": True, "pool_pairs": 1} for n in names]
     found = find_disagreements(
         ColourModel(),
         Swapped(),

@@ -71,7 +71,7 @@ def test_every_stage_left_what_it_promised(smoke_study: Study) -> None:
             printed,
         )
     tables = {path.stem for path in (folder / "results" / "tables").glob("*.csv")}
-    assert tables == {"main", "curation", "tokenizer"}
+    assert tables == {"main", "curation", "curation-shares", "tokenizer"}
     assert list((folder / "results" / "figures").glob("*.png")) and (folder / "results" / "report.md").exists()
     executed = {path.name.split(".")[0] for path in (folder / "reports").glob("*.ipynb")}
     assert executed == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
@@ -96,7 +96,7 @@ def test_metrics_and_plots_are_dvcs(smoke_study: Study) -> None:
     folder, _ = smoke_study
     shown = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
     assert set(shown) == {f"results/evaluation/{arm}.json" for arm in SMOKE_ARMS}
-    assert 0 <= shown["results/evaluation/small-worldwide.json"]["data"]["en_top1"] <= 1
+    assert 0 <= shown["results/evaluation/small-worldwide-scaled.json"]["data"]["en_top1"] <= 1
     plots = json.loads(dvc(folder, "plots", "show", "--json"))
     assert {"english", "world", "effects", "languages"} <= set(plots["data"]), plots
     assert not plots.get("errors"), plots["errors"]
@@ -113,11 +113,11 @@ def test_the_machine_is_in_no_stage(smoke_study: Study) -> None:
 def test_one_arm_touched_then_killed_then_continued(smoke_study: Study) -> None:
     """Touch an arm: it, its evaluation and the report are stale. Kill DVC while it trains; the next run continues."""
     folder, _ = smoke_study
-    arm = "small-worldwide"
+    arm = "small-worldwide-scaled"
     params = folder / "params.yaml"
     text = params.read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if line.strip().startswith(f"{arm}:"))
-    params.write_text(text.replace(line, line.replace("seen: 1.0", "seen: 1.25")), encoding="utf-8")
+    params.write_text(text.replace(line, line.replace("seen: 1/english_share", "seen: 1.25")), encoding="utf-8")
     assert load_params(folder).arm(arm).seen == 1.25
     assert changed_stages(folder) == {f"train@{arm}", f"evaluate@{arm}", "ablation"} or changed_stages(folder) == {
         f"train@{arm}",
