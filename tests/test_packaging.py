@@ -86,7 +86,8 @@ def test_a_wheel_holds_the_package_its_types_and_its_command_and_nothing_else(tm
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "mc2lib").rglob("*.py")}
     settings = [ROOT / "params.yaml", *(ROOT / "scales").glob("*.yaml"), *(ROOT / "sources").glob("*.json")]
     packaged = {f"mc2lib/packaged/{path.relative_to(ROOT).as_posix()}" for path in settings}
-    expected = sources | packaged | {"mc2lib/py.typed"}
+    models = {path.relative_to(ROOT).as_posix() for path in (ROOT / "mc2lib").rglob("configs/*.json")}
+    expected = sources | packaged | models | {"mc2lib/py.typed"}
     assert expected == {name for name in names if name.startswith("mc2lib/")}
 
 
