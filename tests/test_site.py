@@ -6,7 +6,9 @@ import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
+import nbformat
 import pytest
 
 from tests.conftest import ROOT, run
@@ -24,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_page_and_every_room_is_there(site: Path) -> None:
     pages = {f"{page.stem}.html" for page in (ROOT / "docs").glob("*.md")}
-    assert pages | {"contributing.html", "changelog.html", "results.html"} <= {
+    assert pages | {"contributing.html", "changelog.html", "results.html", "gallery.html"} <= {
         page.name for page in site.glob("*.html")
     }
     rooms = {path.parent for path in (ROOT / "mc2lib").rglob("*.py") if path.stem != "__init__"}
@@ -51,13 +53,33 @@ def test_the_report_shows_its_figures(site: Path) -> None:
     assert not [image for image in shown if not (site / image).exists()]
 
 
+def load_hook(name: str) -> ModuleType:
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    return hook
+
+
+def test_the_gallery_shows_executed_notebooks_and_loads_nothing(tmp_path: Path) -> None:
+    gallery = load_hook("gallery_pages")
+    assert "make repro" in gallery.write_page([])
+    for name in ("0_pool", "4_train.raw", "4_train.large-worldwide-scaled"):
+        output = nbformat.v4.new_output("stream", text="three\nlines\nof output\n")
+        cells = [nbformat.v4.new_markdown_cell(f"# Title of {name}"), nbformat.v4.new_code_cell("1", outputs=[output])]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
+    shown = gallery.find_executed(tmp_path)
+    assert [path.stem for path in shown] == ["0_pool", "4_train.large-worldwide-scaled"]
+    assert "- [Title of 0_pool](gallery/0_pool.html)" in gallery.write_page(shown)
+    page = gallery.to_html(shown[0])
+    assert "of output" in page and not re.search(r"<(?:script|link|img)[^>]*(?:src|href)=\"https?:", page)
+
+
 @pytest.fixture(scope="module")
 def translated() -> Callable[[str, str], str]:
     """What a page of some folder says once it is on the site."""
-    spec = importlib.util.spec_from_file_location("site_pages", ROOT / "docs" / "site_pages.py")
-    assert spec is not None and spec.loader is not None
-    pages = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pages)
+    pages = load_hook("site_pages")
     return lambda markdown, folder: pages.LINK.sub(lambda match: pages.translate(match, folder), markdown)
 
 
