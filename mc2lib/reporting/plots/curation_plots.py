@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from mc2lib.languages import NAMES
+from mc2lib.languages import NAMES, language_name
 from mc2lib.reporting.curation_summary import EQUAL, POOL, RECIPE, WAYS, name_way
 from mc2lib.reporting.plots.style import axes
 
@@ -82,21 +82,25 @@ def plot_head_and_tail(counts: pd.DataFrame, groups: Sequence[str]) -> Figure:
 
 
 def plot_thresholds(report: pd.DataFrame) -> Figure:
-    """Thresholds and tail shares of the languages, named where `t` is above 1: below, all is head and names overlap.
+    """Threshold and tail share of each language, the language with the most pairs at the top.
 
     Args:
         report: columns language, matched (pairs), t, p (0..1), one row per language.
     """
-    figure, (left, right) = axes(8.5, 3.4, columns=2)
+    rows = report.sort_values("matched", ascending=False)
+    figure, (left, right) = axes(8.5, 1.2 + 0.23 * len(rows), columns=2)
+    colour = sns.color_palette("colorblind")[0]
     for ax, column in ((left, "t"), (right, "p")):
-        sns.scatterplot(report, x="matched", y=column, hue="language", legend=False, ax=ax)
-        for row in report[report["t"] > 1].itertuples():
-            name, at = NAMES.get(row.language, row.language), (row.matched, getattr(row, column))
-            ax.annotate(name, at, (3, 3), textcoords="offset points", fontsize=7, rotation=30)
-        ax.set(xscale="log", xlabel="pairs that match")
-    left.set(yscale="log", ylabel="threshold t, matches")
-    left.set_title(f"{int((report['t'] <= 1).sum())} of {len(report)} languages have t = 1", fontsize=9)
-    right.set(ylabel="share of matches under t")
+        ax.scatter(rows[column], range(len(rows)), s=34, color=colour, zorder=3)
+        ax.set_yticks(range(len(rows)), [""] * len(rows))
+        ax.invert_yaxis()
+    left.set_yticklabels([language_name(language) for language in rows["language"]])
+    left.set(xscale="log", xlabel="threshold t, matches of an entry")
+    right.set(xlabel="share of the language's matches below t")
+    right.xaxis.set_major_formatter(_PERCENT)
+    ones = int((rows["t"] <= 1).sum())
+    floor = f"it is 1 in {ones} of {len(rows)} languages" if ones else "it is above 1 in every language"
+    figure.suptitle(f"t is {rows['t'].min()} to {rows['t'].max()}; {floor}", x=0.01, ha="left", fontsize=10)
     return figure
 
 

@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mc2lib.reporting.plots.curation_plots import plot_concept_ranks, plot_language_shares, plot_noise
+from mc2lib.reporting.plots.curation_plots import (
+    plot_concept_ranks,
+    plot_language_shares,
+    plot_noise,
+    plot_thresholds,
+)
 
 
 def drawn(figure):
@@ -71,3 +76,17 @@ def test_languages_are_named_and_ordered_by_their_share_of_the_pool():
     assert pool.get_offsets()[:, 0].tolist() == pytest.approx([0.6, 0.3, 0.1])
     assert sorted(ways[2].get_offsets()[:, 0].tolist()) == [0.25, 0.25, 0.5]
     assert "English has 60% of the pool, 50% of the recipe's pairs, and 50% to 60% by the ways" in figure.get_suptitle()
+
+
+def test_thresholds_are_a_row_per_language_the_largest_first():
+    report = pd.DataFrame(
+        {"language": ["th", "en", "de"], "matched": [5, 900, 70], "t": [1, 120, 20], "p": [0.1, 0.06, 0.05]}
+    )
+    figure = plot_thresholds(report)
+    assert drawn(figure)
+    left, right = figure.axes
+    assert labels(left.yaxis) == ["English", "German", "Thai"]
+    assert [row[0] for row in left.collections[0].get_offsets().tolist()] == [120, 20, 1]
+    assert [row[0] for row in right.collections[0].get_offsets().tolist()] == [0.06, 0.05, 0.1]
+    assert figure.get_suptitle() == "t is 1 to 120; it is 1 in 1 of 3 languages"
+    assert plot_thresholds(report[1:]).get_suptitle() == "t is 20 to 120; it is above 1 in every language"
