@@ -19,6 +19,7 @@ FIGURES = "results/figures"
 #: Folders that are no API: the command line is described by its own --help.
 LEFT_OUT = {"commands"}
 
+IMAGE = re.compile(r"!\[([^\]]*)\]\(([^):\s]+)\)")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 
 
@@ -32,7 +33,7 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are not in docs/, the report's figures and the API's pages."""
     for source, page in ELSEWHERE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
-    for figure in sorted((ROOT / FIGURES).glob("*.png")):
+    for figure in sorted(path for path in (ROOT / FIGURES).glob("*") if path.suffix in (".png", ".svg")):
         files.append(File.generated(config, f"figures/{figure.name}", abs_src_path=str(figure)))
     for page, content in api_pages().items():
         files.append(File.generated(config, page, content=content))
@@ -43,7 +44,19 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Point links to pages of the site where there is one, and keep only the label of the others."""
     sources = {there: source for source, there in ELSEWHERE.items()}
     folder = posixpath.dirname(sources.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
-    return LINK.sub(lambda match: translate(match, folder), markdown)
+    shown = IMAGE.sub(lambda match: place_figure(match, folder), markdown)
+    return LINK.sub(lambda match: translate(match, folder), shown)
+
+
+def place_figure(match: re.Match[str], folder: str) -> str:
+    """A picture of the repository as one of the site: the report's figures are in its folder figures/.
+
+    Args:
+        match: of `IMAGE`.
+        folder: of the page, from the repository's root.
+    """
+    path = posixpath.normpath(posixpath.join(folder, match[2]))
+    return f"![{match[1]}](figures/{posixpath.basename(path)})" if posixpath.dirname(path) == FIGURES else match[0]
 
 
 def translate(match: re.Match[str], folder: str) -> str:

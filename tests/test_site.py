@@ -93,6 +93,7 @@ def translated() -> Callable[[str, str], str]:
         ("", "[`mc2lib/`](mc2lib)", "`mc2lib/`"),
         ("docs", "[paper](https://arxiv.org/abs/2507.22062)", "[paper](https://arxiv.org/abs/2507.22062)"),
         ("results", "![figure](figures/headline.png)", "![figure](figures/headline.png)"),
+        ("docs", "![pool](../results/figures/pool.png)", "![pool](figures/pool.png)"),
     ],
 )
 def test_links_are_translated(translated: Callable[[str, str], str], folder: str, markdown: str, wanted: str) -> None:

@@ -21,10 +21,12 @@ from mc2lib.params import Params
 from mc2lib.recipe.pool.icons import render_icon
 from mc2lib.reporting.figure_titles import format_share
 from mc2lib.reporting.pictures.search_picture import DRAWING, Column, Found, Search, draw_search_picture
+from mc2lib.reporting.plots.pool_plots import plot_gallery
 from mc2lib.reporting.plots.training_plots import plot_learning
 from mc2lib.reporting.tables import order_arms
 from mc2lib.schemas import EVALUATION_IMAGES
 from mc2lib.study.evaluate_stage import Encoder, EvaluationSet, read_evaluation_set, write_csv
+from mc2lib.study.pool_stage import load_gallery
 from mc2lib.study.report import write_figure
 from mc2lib.trainer.encoder import load_encoder
 
@@ -262,6 +264,21 @@ def reduce_colours(png: bytes) -> bytes:
     written = io.BytesIO()
     flat.quantize(COLOURS, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
     return written.getvalue()
+
+
+def draw_pool(root: Path, params: Params) -> Figure:
+    """Drawings of the pool in all styles, written as results/figures/pool.png.
+
+    Args:
+        root: the study's folder.
+        params: the study's parameters.
+
+    Raises:
+        InputError: the drawings are missing or broken.
+    """
+    figure = plot_gallery(*load_gallery(root), params.pool.held_out_styles)
+    write_figure(figure, Paths(Path(root)).results / "figures" / "pool.png")
+    return figure
 
 
 def draw_learning(root: Path, params: Params, arms: Sequence[str]) -> Figure:

@@ -18,7 +18,7 @@ from mc2lib.errors import InputError
 from mc2lib.io.config import load_params
 from mc2lib.io.files import write_json, write_table
 from mc2lib.io.study_paths import Paths
-from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
+from mc2lib.schemas import DRAWINGS, EVALUATION_IMAGES, EVALUATION_TEXTS
 from mc2lib.study import pictures
 from mc2lib.study.evaluate_stage import EvaluationSet
 from mc2lib.study.pictures import (
@@ -27,11 +27,13 @@ from mc2lib.study.pictures import (
     choose_concepts,
     choose_languages,
     draw_learning,
+    draw_pool,
     draw_search,
     reduce_colours,
     search,
     write_arm_points,
 )
+from mc2lib.study.sources import STYLES
 from tests.tiny import CONCEPTS, name_of, write_sources
 
 STUDY = Path(__file__).parents[2]
@@ -92,6 +94,20 @@ def study(tmp_path, monkeypatch):
         pictures, "load_encoder", lambda run: loaded.append(run) or Knower(np.tile(np.arange(len(NAMES)), 2))
     )
     return tmp_path, params, loaded
+
+
+def test_the_pools_drawings_are_written_style_by_style(study):
+    root, params, _ = study
+    rows = [
+        {"image": f"{style}/{name}", "concept": name, "family": "f", "style": style, "png": png()}
+        for style in STYLES
+        for name in NAMES
+    ]
+    write_table(pa.Table.from_pylist(rows, DRAWINGS), Paths(root).drawings, DRAWINGS)
+    figure = draw_pool(root, params)
+    styles = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+    assert styles == [style + (" (test)" if style in HELD_OUT else "") for style in STYLES]
+    assert (root / "results/figures/pool.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_search_is_written_and_shown(study):
@@ -191,4 +207,6 @@ def test_points_for_dvc_are_of_every_arm_and_seed_in_the_studys_order(tmp_path):
 def test_the_notebooks_call_them():
     cells = json.loads((STUDY / "notebooks/6_ablation.ipynb").read_text(encoding="utf-8"))["cells"]
     code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    assert all(f"{name}(root, params" in code for name in ("draw_search", "draw_learning", "write_arm_points"))
+    assert all(
+        f"{name}(root, params" in code for name in ("draw_pool", "draw_search", "draw_learning", "write_arm_points")
+    )
