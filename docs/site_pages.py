@@ -44,6 +44,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Point links to pages of the site where there is one, and keep only the label of the others."""
     sources = {there: source for source, there in ELSEWHERE.items()}
     folder = posixpath.dirname(sources.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
+    return translate_page(markdown, folder)
+
+
+def translate_page(markdown: str, folder: str) -> str:
+    """A page of the repository as one of the site.
+
+    Args:
+        markdown: of the page.
+        folder: of the page, from the repository's root.
+    """
     shown = IMAGE.sub(lambda match: place_figure(match, folder), markdown)
     return LINK.sub(lambda match: translate(match, folder), shown)
 

@@ -79,8 +79,8 @@ def test_the_gallery_shows_executed_notebooks_and_loads_nothing(tmp_path: Path) 
 @pytest.fixture(scope="module")
 def translated() -> Callable[[str, str], str]:
     """What a page of some folder says once it is on the site."""
-    pages = load_hook("site_pages")
-    return lambda markdown, folder: pages.LINK.sub(lambda match: pages.translate(match, folder), markdown)
+    translate: Callable[[str, str], str] = load_hook("site_pages").translate_page
+    return translate
 
 
 @pytest.mark.parametrize(
