@@ -333,7 +333,7 @@ EFFECTS: tuple[Effect, ...] = (
     Effect(
         "thresholds_shares",
         "curation",
-        "The same at the recipe's shares of languages, other languages",
+        "A threshold per language against the English one, at equal shares of languages, other languages",
         "ours",
         "above",
         "t_lang should help each language by itself, and not only by its share of the pairs",
@@ -344,7 +344,7 @@ EFFECTS: tuple[Effect, ...] = (
     Effect(
         "thresholds_shares_english",
         "curation",
-        "The same at the recipe's shares of languages, English",
+        "A threshold per language against the English one, at equal shares of languages, English",
         "none",
         "none",
         "",

@@ -36,8 +36,8 @@ NEAREST = 5
 ROWS = 8
 #: Columns of the picture: the concepts at these percentiles of retrieval.
 PERCENTILES = (90, 50, 25)
-#: Families of drawings that show signs, not things: a reader cannot tell which of them is right.
-SIGNS = ("Symbols", "Flags")
+#: Families of drawings that show signs, faces and gestures, not things: a reader cannot tell which of them is right.
+SIGNS = ("Symbols", "Flags", "Smileys & Emotion", "People & Body")
 #: Pixels of an embedded drawing: two for each of the picture, for sharp screens; and its colours.
 PIXELS, COLOURS = 2 * DRAWING, 64
 #: What each style is called, and the licence under which its drawings may be passed on; docs/notices.md says more.
@@ -240,7 +240,7 @@ def _describe(model: str, data: EvaluationSet, chosen: Mapping[int, int], styles
         f"trained on; the nearest is on the left. A frame and a tick mark the right ones; each of these concepts has "
         f"{' or '.join(map(str, each))}. Model: {model}, which sees {data.images.shape[1]} × {data.images.shape[2]} "
         "pixels. A rule chose the concepts: sorted by mean reciprocal rank over all languages, they are at the "
-        f"{percentiles} percentiles of the trained concepts, symbols and flags left out. The languages are the "
+        f"{percentiles} percentiles of the trained concepts, without signs, faces and gestures. The languages are the "
         f"first of each script in the study's order. Drawings: {credits}."
     )
 

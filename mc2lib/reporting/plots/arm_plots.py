@@ -118,7 +118,7 @@ def plot_languages(measures: pd.DataFrame, arms: Sequence[str], languages: Seque
     panel.tick_params(axis="x", top=True, bottom=False, labeltop=True, labelbottom=False, pad=1)
     panel.grid(visible=False)
     bar = figure.colorbar(mesh, ax=panel, pad=0.01, aspect=40)
-    bar.set_label("top-1, % of drawings, mean over seeds (colours: square-root scale)", fontsize=8)
+    bar.set_label("top-1, %, mean over seeds (square-root scale)", fontsize=8)
     bar.ax.tick_params(labelsize=8)
     figure.suptitle(f"{title_languages(means)}; framed: the best arm of each language", x=0.01, ha="left", fontsize=10)
     return figure

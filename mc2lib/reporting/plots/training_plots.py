@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mc2lib.reporting.figure_titles import title_curves, title_training
 from mc2lib.reporting.plots.style import GREY, WIDTH, axes
@@ -73,6 +73,7 @@ def plot_learning(curves: pd.DataFrame) -> Figure:
         panel.set_title(f"batches of about {batch:.0f} pairs", loc="left", fontsize=9)
         panel.set(xscale="log", xlabel="seen pairs (thousands)", ylabel=LOSS if panel is panels[0] else "")
         panel.xaxis.set_major_formatter(_thousands())
+        panel.xaxis.set_minor_formatter(NullFormatter())
         last = curves.loc[curves["arm"].isin(arms), "seen_pairs"].max()
         panel.set_xlim(last / 60, 1.1 * last)
         panel.legend(frameon=False, fontsize=7, loc="lower left")
