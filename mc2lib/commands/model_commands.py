@@ -80,7 +80,26 @@ def run_launch(root: Path, options: argparse.Namespace) -> int:
 
 
 MODEL_COMMANDS = (
-    Command("export-model", "write a run for open_clip or transformers", run_export_model, add_export_model_arguments),
-    Command("models", "list the worldwide models that are known by name", run_models),
-    Command("launch", "write a Slurm or Kubernetes job that trains prepared runs", run_launch, add_launch_arguments),
+    Command(
+        "export-model",
+        "write a run for open_clip or transformers",
+        run_export_model,
+        add_export_model_arguments,
+        example="mc2lib export-model runs/large-worldwide-scaled/0 --as open_clip --to my-model",
+        needs_study=False,
+    ),
+    Command(
+        "models",
+        "list the worldwide models that are known by name",
+        run_models,
+        example="mc2lib models",
+        needs_study=False,
+    ),
+    Command(
+        "launch",
+        "write a Slurm or Kubernetes job that trains prepared runs",
+        run_launch,
+        add_launch_arguments,
+        example="mc2lib launch runs/large-worldwide-scaled/0 --slurm --nodes 2 --dry-run",
+    ),
 )

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mc2lib.errors import InputError
 from mc2lib.io.files import atomic, read_json, read_table
+from mc2lib.io.image_decoder import decode
 from mc2lib.io.study_paths import Paths
 from mc2lib.languages import language_name, script
 from mc2lib.params import Params
@@ -258,11 +259,8 @@ def _render(paths: Paths, images: Sequence[str]) -> dict[str, bytes]:
 
 def reduce_colours(png: bytes) -> bytes:
     """A PNG with transparency as a smaller one on white, of at most COLOURS colours."""
-    drawing = Image.open(io.BytesIO(png)).convert("RGBA")
-    white = Image.new("RGBA", drawing.size, "white")
-    flat = Image.alpha_composite(white, drawing).convert("RGB")
     written = io.BytesIO()
-    flat.quantize(COLOURS, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
+    decode(png).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
     return written.getvalue()
 
 

@@ -116,8 +116,8 @@ def test_one_arm_touched_then_killed_then_continued(smoke_study: Study) -> None:
     arm = "small-worldwide-scaled"
     params = folder / "params.yaml"
     text = params.read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.strip().startswith(f"{arm}:"))
-    params.write_text(text.replace(line, line.replace("seen: 1/english_share", "seen: 1.25")), encoding="utf-8")
+    before, name, after = text.partition(f"{arm}:")  # the arm may be written over several lines
+    params.write_text(before + name + after.replace("seen: 1/english_share", "seen: 1.25", 1), encoding="utf-8")
     assert load_params(folder).arm(arm).seen == 1.25
     assert changed_stages(folder) == {f"train@{arm}", f"evaluate@{arm}", "ablation"} or changed_stages(folder) == {
         f"train@{arm}",
