@@ -20,14 +20,13 @@ def main() -> None:
     from benchmarks.curation_lid import bench_lid
     from benchmarks.curation_match import bench_match
     from benchmarks.curation_memory import bench_memory
-    from benchmarks.curation_whole import bench_whole
+    from benchmarks.curation_whole import DRAWS, bench_whole
     from mc2lib.errors import InputError
     from mc2lib.io.config import find_root, load_params
     from mc2lib.io.study_paths import Paths
 
     root = find_root()
-    params = load_params(root)
-    pools = [Paths(root).pool(mix, seed) for mix in params.pool.mixes for seed in params.seeds]
+    pools = [Paths(root).pool("base", seed) for seed in load_params(root).seeds[:DRAWS]]
     if not all(path.exists() for path in [*pools, Paths(root).metadata("en")]):
         error = InputError("data", "no pool and metadata to measure with", "Run `dvc repro metadata pool`.")
         raise SystemExit(f"error: {error}")

@@ -17,6 +17,7 @@ The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -31,15 +32,20 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from mc2lib.errors import InputError
-from mc2lib.io.config import find_root
+from mc2lib.io.config import find_root, load_params
 from mc2lib.io.files import read_table
 from mc2lib.io.image_decoder import decode
 from mc2lib.io.study_paths import Paths
-from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
+from mc2lib.schemas import DRAWINGS
+from mc2lib.study.pool_stage import load_captions
 
 MODEL = "ViT-S-32-alt"
-LANGUAGES, IMAGES, CLASSES, SIZE = 20, 40, 20, 256
+#: More than the study draws its pool in: CLDR names the drawings in all of them.
+LANGUAGES = (
+    "en", "de", "el", "es", "fa", "fi", "fr", "he", "hu", "id",
+    "it", "ja", "ko", "pl", "pt", "ru", "th", "tr", "vi", "zh",
+)  # fmt: skip
+IMAGES, CLASSES, SIZE = 40, 20, 256
 ROUNDS = 2
 TEMPLATES = ("{}", "a drawing of {}", "an icon of {}", "{}.", "a picture of {}", "this is {}", "one {}")
 CONTENDERS = {"retrieval": ("ours", "clip-benchmark", "mteb"), "zero_shot": ("ours", "clip-benchmark")}
@@ -63,23 +69,39 @@ def write_model(folder: Path) -> Path:
 
 
 def read_drawings(root: Path) -> tuple[list[Any], pd.DataFrame]:
-    """One test drawing of each of some concepts whose names and captions no other concept shares, and their texts."""
+    """Drawings of some concepts whose names and captions no other concept shares, and their texts.
+
+    The texts are CLDR's of all LANGUAGES, more than the study draws its pool in.
+
+    Returns:
+        IMAGES images, and their texts: columns language, concept, name, caption; language by language.
+    """
     from PIL import Image
 
-    folder = Paths(root).evaluation(0)
-    images = read_table(folder / "images.parquet", EVALUATION_IMAGES).to_pandas().drop_duplicates("concept")
-    texts = read_table(folder / "texts.parquet", EVALUATION_TEXTS).to_pandas()
-    languages = ["en", *sorted(set(texts["language"]) - {"en"})][:LANGUAGES]
-    if len(languages) < LANGUAGES:
-        raise InputError(str(folder), f"{len(languages)} languages, {LANGUAGES} needed", "Run `dvc repro pool`.")
-    texts = texts[texts["language"].isin(languages)]
+    params = dataclasses.replace(load_params(root), languages=LANGUAGES)
+    captions = load_captions(root, params)
+    drawings = read_table(Paths(root).drawings, DRAWINGS).to_pandas()
+    drawings = drawings[drawings["style"] == params.pool.held_out_styles[0]].set_index("concept")["png"]
+    texts = pd.DataFrame(
+        [
+            {
+                "language": language,
+                "concept": concept,
+                "name": caption.name,
+                "caption": ", ".join((caption.name, *caption.keywords[:3])),
+            }
+            for language in LANGUAGES
+            for concept, found in captions.items()
+            for caption in [found[language]]
+        ]
+    )
     long = pd.concat([texts[["language", "concept", column]].set_axis(["language", "concept", "text"], axis=1)
                       for column in ("name", "caption")]).drop_duplicates()  # fmt: skip
-    shared = long[long.duplicated(["language", "text"], keep=False)]["concept"]
-    images = images[~images["concept"].isin(set(shared))].sort_values("concept")[:IMAGES]
-    small = [decode(png).convert("RGB") for png in images["png"]]
+    shared = set(long[long.duplicated(["language", "text"], keep=False)]["concept"])
+    concepts = sorted(concept for concept in captions if concept in drawings.index and concept not in shared)[:IMAGES]
+    small = [decode(drawings[concept]).convert("RGB") for concept in concepts]
     drawn = [image.resize((SIZE, SIZE), Image.Resampling.BICUBIC) for image in small]
-    texts = texts.set_index(["language", "concept"]).loc[pd.MultiIndex.from_product([languages, images["concept"]])]
+    texts = texts.set_index(["language", "concept"]).loc[pd.MultiIndex.from_product([LANGUAGES, concepts])]
     return drawn, texts.reset_index()
 
 

@@ -1,6 +1,6 @@
-"""Training runs side by side: pairs a second of the whole machine, quiet and beside a busy process.
+"""Training runs side by side: pairs per second of the whole machine, quiet and beside a busy process.
 
-Part of `make bench WHAT=study`. Trains one arm of the laptop scale, one run a core, on a small pool, as the study's
+Part of `make bench WHAT=study`. Trains one arm of the laptop scale, one run per core, on a small pool, as the study's
 own stage does; then one run alone on one thread; then all runs again beside a process that computes without end.
 """
 
@@ -64,7 +64,7 @@ def measure_lanes(root: Path) -> dict[str, float]:
 
 
 def _prepare(root: Path, trial: Path) -> Params:
-    """A copy of the study with one arm, one seed a core and a small pool, up to the curated pools."""
+    """A copy of the study with one arm, one seed per core and a small pool, up to the curated pools."""
     if count_gpus():
         sys.exit("error: GPUs train one run at a time; this measures runs side by side on cores")
     copy_study(root, trial)

@@ -210,14 +210,33 @@ def thumbnail(content: bytes, side: int = THUMBNAIL) -> str:
     return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode()}"
 
 
+def picture_card(address: str, name: str, caption: str, width: int) -> str:
+    """A picture with a caption as HTML.
+
+    Args:
+        address: of the picture, as `thumbnail` gives it.
+        name: what it shows, for those who cannot see it.
+        caption: HTML.
+        width: of the card, in pixels.
+    """
+    return (
+        f'<figure style="display:inline-block;margin:4px;width:{width}px;vertical-align:top">'
+        f'<img src="{address}" alt="{html.escape(name)}">'
+        f'<figcaption style="font-size:11px">{caption}</figcaption></figure>'
+    )
+
+
 def gallery_html(search: ImageSearch, found: pd.DataFrame) -> str:
     """What `ImageSearch.find` returned as HTML: one row of pictures per query, with scores and texts."""
     rows = []
     for query, part in found.groupby("query", sort=False):
         cells = "".join(
-            f'<figure style="display:inline-block;margin:4px;width:{THUMBNAIL + 8}px;vertical-align:top">'
-            f'<img src="{thumbnail(search.pictures.contents[hit.row])}" alt="{html.escape(hit.text)}">'
-            f'<figcaption style="font-size:11px">{hit.score:.2f} {html.escape(hit.text[:60])}</figcaption></figure>'
+            picture_card(
+                thumbnail(search.pictures.contents[hit.row]),
+                hit.text,
+                f"{hit.score:.2f} {html.escape(hit.text[:60])}",
+                THUMBNAIL + 8,
+            )
             for hit in part.itertuples()
         )
         rows.append(f'<h3 dir="auto">{html.escape(str(query))}</h3><div>{cells}</div>')

@@ -318,10 +318,9 @@ def draw_figures(
 
 
 def plot_tables(measures: pd.DataFrame, findings: Sequence[Finding], params: Params) -> dict[str, pd.DataFrame]:
-    """Small tables of means that `dvc plots` draws: headline, languages and effects."""
+    """Small tables that `dvc plots` draws: means by language, and effects seed by seed."""
     arms = order_arms(measures, list(params.arms))
     means = measures.groupby(["arm", "measure", "language"])["value"].mean()
-    headline = [{"arm": arm, **{m: means.get((arm, m, "")) for m in HEADLINE}} for arm in arms]
     top1 = [(arm, lang, means.get((arm, "top1", lang))) for arm in arms for lang in params.languages]
     effects = [
         (finding.effect.key, seed, difference)
@@ -329,7 +328,6 @@ def plot_tables(measures: pd.DataFrame, findings: Sequence[Finding], params: Par
         for seed, difference in zip(finding.seeds, finding.differences, strict=True)
     ]
     return {
-        "headline": pd.DataFrame(headline, columns=["arm", *HEADLINE]),
         "languages": pd.DataFrame(top1, columns=["arm", "language", "top1"]).dropna(),
         "effects": pd.DataFrame(effects, columns=["effect", "seed", "difference"]),
     }

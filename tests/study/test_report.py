@@ -120,8 +120,7 @@ def test_figures_and_plots(report):
     figures = {path.stem for path in (root / "results/figures").iterdir()}
     assert figures == {"headline", "curation", "curation-shares", "tokenizer", "languages", "effects"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (root / "results/figures").iterdir())
-    plots = pd.read_csv(root / "results/plots/headline.csv")
-    assert plots.columns.tolist() == ["arm", "en_top1", "world_top1"]
+    assert {path.stem for path in (root / "results/plots").iterdir()} == {"effects", "languages"}
     assert len(pd.read_csv(root / "results/plots/languages.csv")) == 3 * 3
 
 

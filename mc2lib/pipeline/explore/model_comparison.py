@@ -15,7 +15,7 @@ from mc2lib.errors import InputError
 from mc2lib.io.files import read_table
 from mc2lib.io.study_paths import Paths
 from mc2lib.pipeline.evaluate.models.model import Model
-from mc2lib.pipeline.search import thumbnail
+from mc2lib.pipeline.search import THUMBNAIL, picture_card, thumbnail
 from mc2lib.reporting.plots.benchmark_plots import script_of
 from mc2lib.schemas import EVALUATION_IMAGES, EVALUATION_TEXTS
 
@@ -148,10 +148,12 @@ def disagreements_html(found: pd.DataFrame, images: pa.Table) -> str:
     told = []
     for right, part in found.groupby("right", sort=True):
         cells = "".join(
-            f'<figure style="display:inline-block;margin:4px;width:104px;vertical-align:top">'
-            f'<img src="{thumbnail(images["png"][hit.row].as_py())}" alt="{html.escape(hit.name)}">'
-            f'<figcaption style="font-size:11px">{html.escape(hit.name)}<br>'
-            f"the other said: {html.escape(hit.said)}</figcaption></figure>"
+            picture_card(
+                thumbnail(images["png"][hit.row].as_py()),
+                hit.name,
+                f"{html.escape(hit.name)}<br>the other said: {html.escape(hit.said)}",
+                THUMBNAIL + 8,
+            )
             for hit in part.itertuples(index=False)
         )
         told.append(f"<h3>the {right} is right, the other is wrong</h3><div>{cells}</div>")

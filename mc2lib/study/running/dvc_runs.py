@@ -29,8 +29,8 @@ from mc2lib.study.report import headline_text
 from mc2lib.study.running.notebooks import STUDY_PID, is_dvc
 
 SOURCES_BYTES = 1_600_000_000  # while fetching; 0.4 GB stay
-PAIR_BYTES = 1_000  # a pair of one draw with its matches, its curated copies and DVC's cache, measured with room
-RUN_BYTES = 50_000_000  # weights of 14 MB and DVC's copy of them, measured at laptop scale, with room
+PAIR_BYTES = 500  # a pair of one draw with its matches, its curated copies and DVC's cache: 390 measured, and room
+RUN_BYTES = 30_000_000  # weights, tokenizer and DVC's copy of them: 23 MB measured at laptop scale, and room
 WAIT_SECONDS = 15.0  # for the stages of a killed study to notice and end
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import pandas as pd
 import pytest
 
 from mc2lib.reporting.plots.arm_plots import order_by_script, plot_arms, plot_languages
 from mc2lib.reporting.plots.style import SEED_OFFSET, half_interval
+from tests.reporting.plots.figures import drawn, labels
 
 COLUMNS = ["arm", "seed", "measure", "language", "value"]
 MEASURED = [("en_top1", ""), ("world_top1", ""), ("top1", "en"), ("top1", "de"), ("top1", "ru"), ("top1", "macro")]
@@ -25,17 +24,6 @@ CONTROLS = pd.DataFrame(
     [("pixel neighbour", 0, m, "", 0.31) for m in ("en_top1", "world_top1")] + [("chance", 0, "en_top1", "", 0.01)],
     columns=COLUMNS,
 )
-
-
-def drawn(figure):
-    """The figure's bytes: that it renders at all."""
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return written.getvalue()
-
-
-def labels(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
 
 
 def points(panel):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,17 +12,7 @@ from mc2lib.reporting.plots.curation_plots import (
     plot_noise,
     plot_thresholds,
 )
-
-
-def drawn(figure):
-    """The figure's bytes: that it renders at all."""
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return written.getvalue()
-
-
-def labels(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
+from tests.reporting.plots.figures import drawn, labels
 
 
 def test_noise_is_drawn_by_kind_and_way():

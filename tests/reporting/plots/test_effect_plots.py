@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from matplotlib.colors import to_hex
 
 from mc2lib.reporting.effects import Effect
 from mc2lib.reporting.findings import Measured, judge
 from mc2lib.reporting.plots.effect_plots import MARKS, SIDES, plot_effects
+from tests.reporting.plots.figures import drawn, labels
 
 SHOWS, BACKWARDS, WIDE, NIL = [0.0300, 0.0301, 0.0302], [-0.0300, -0.0301, -0.0302], [0.1, -0.1, 0.1], [0.0, 0.0, 0.0]
 
@@ -20,19 +19,8 @@ def measured(title, values, direction="above", bar="paper", topic="main", measur
     return Measured(effect, tuple(range(len(values))), tuple(values), bootstrap)
 
 
-def labels(panel):
-    return [label.get_text() for label in panel.get_yticklabels()]
-
-
 def verdicts(panel):
     return [text.get_text() for text in panel.texts]
-
-
-def drawn(figure):
-    """The figure's bytes: that it renders at all."""
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return written.getvalue()
 
 
 ALL = [
@@ -49,10 +37,10 @@ ALL = [
 def test_rows_are_grouped_by_topic_and_each_unit_has_its_axis():
     figure = plot_effects(judge(ALL))
     points, nats = figure.axes
-    assert labels(points) == [
+    assert labels(points.yaxis) == [
         "English, worldwide, seen pairs and capacity", "one", "three", "five", "six", "Curation", "two [ours]", "four",
     ]  # fmt: skip
-    assert labels(nats) == ["Tokenizer", "seven"]
+    assert labels(nats.yaxis) == ["Tokenizer", "seven"]
     assert verdicts(points) == ["shows", "cannot tell", "differs", "no difference", "reversed", "does not show"]
     assert points.get_xlabel() == "difference, percentage points" and "nats" in nats.get_xlabel()
     for panel, smallest in ((points, 1.0), (nats, 0.05)):
@@ -93,7 +81,7 @@ def test_the_legend_holds_what_is_drawn():
 def test_long_names_are_broken_into_even_lines():
     name = "A threshold per language against the English one for all, other languages"
     (panel,) = plot_effects(judge([measured(name, SHOWS)])).axes
-    lines = labels(panel)[1].split("\n")
+    lines = labels(panel.yaxis)[1].split("\n")
     assert " ".join(lines) == name and len(lines) == 2 and abs(len(lines[0]) - len(lines[1])) < 12
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 
 import pandas as pd
 import pytest
 
 from mc2lib.reporting.plots.evaluation_plots import plot_geometry, plot_language_accuracy, plot_retrieval
+from tests.reporting.plots.figures import drawn, labels
 
 VALUES = {"en": 0.4, "de": 0.3, "ru": 0.2, "uk": 0.1, "macro": 0.2}
 MEASURED = ["top1", "t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "alignment", "text_uniformity"]
@@ -21,17 +21,6 @@ MEASURES = pd.DataFrame(
     ],
     columns=["seed", "measure", "language", "value"],
 )
-
-
-def drawn(figure):
-    """The figure's bytes: that it renders at all."""
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return written.getvalue()
-
-
-def labels(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
 
 
 def test_languages_are_in_order_by_script_english_first_and_by_name():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 import pandas as pd
 import pytest
 
 from mc2lib.reporting.plots.training_plots import measure_gaps, plot_curves, plot_learning
+from tests.reporting.plots.figures import drawn
 
 
 def curves(arm, batch, end, seeds=(0, 1)):
@@ -21,13 +21,6 @@ def curves(arm, batch, end, seeds=(0, 1)):
         ],
         columns=["arm", "seed", "step", "loss", "batch_size", "logit_scale"],
     )
-
-
-def drawn(figure):
-    """The figure's bytes: that it renders at all."""
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return written.getvalue()
 
 
 def dashed(panel):
